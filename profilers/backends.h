@@ -1,0 +1,9 @@
+/* One const struct per backend; registry.c lists them. */
+#ifndef PRF_BACKENDS_H
+#define PRF_BACKENDS_H
+
+#include <pyprofiler/backend.h>
+
+extern const struct prf_backend prf_passthrough;
+
+#endif

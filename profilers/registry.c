@@ -1,0 +1,9 @@
+/* The table of built-in backends, in the order in which they are listed. */
+#include <pyprofiler/backend.h>
+
+#include "backends.h"
+
+const struct prf_backend *const prf_backends[] = {
+    &prf_passthrough,
+    NULL,
+};

@@ -1,0 +1,76 @@
+/* The result store: what was measured, with the commit, the interpreter and the machine it
+   was measured on. Callers see this interface only; SQLite stays inside the folder.
+
+   A store may be used by any number of runners at once. Killed at any instant it opens
+   again and holds every result that prf_store_add_result returned 0 for. */
+#ifndef PRF_STORE_H
+#define PRF_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <pyprofiler/error.h>
+
+#include "result.h"
+
+struct prf_store;
+
+enum prf_store_mode {
+    PRF_STORE_READ,   /* must exist: PRF_ENOTFOUND */
+    PRF_STORE_WRITE,  /* made when missing, with its folder and .gitignore; migrated */
+};
+
+/* `path` is the database file. *out is the caller's. */
+int prf_store_open(const char *path, enum prf_store_mode mode, struct prf_store **out,
+                   struct prf_error *err);
+void prf_store_close(struct prf_store *store);
+
+/* Machine, environment, commit and run, in one transaction. */
+int prf_store_add_run(struct prf_store *store, const struct prf_run *run,
+                      struct prf_error *err);
+
+/* One result with its metrics, samples, sites, edges, marks, and its recording as an
+   artifact, in one transaction. The run must be there. */
+int prf_store_add_result(struct prf_store *store, const struct prf_result *result,
+                         struct prf_error *err);
+
+/* The run is over: its duration. */
+int prf_store_finish_run(struct prf_store *store, const char *run_id,
+                         int64_t duration_ns, struct prf_error *err);
+
+/* Which results; NULL fields do not restrict. */
+struct prf_query {
+    const char *run_id;     /* a unique prefix will do */
+    const char *result_id;  /* likewise */
+    const char *commit;     /* full id */
+    const char *case_id;    /* node id, or a prefix of one that ends at "::" or "[" or "/" */
+    const char *profiler;
+    bool latest_run;        /* only the newest run (that fits the commit, if given) */
+    bool latest_per_case;   /* the newest result of each (case, profiler) */
+    size_t limit;           /* 0: no limit */
+};
+
+/* Results in the order in which they were measured. `visit` gets each with its profile's
+   metrics and marks (sites, edges and tree only when `with_profile`) and its run; both are
+   borrowed for the call. Not 0 from `visit` stops and is returned.
+   PRF_ENOTFOUND: a given run or result id names nothing (or several: the text lists
+   them). No match of the rest is not an error: visit is just never called. */
+typedef int prf_store_visit(const struct prf_run *run, const struct prf_result *result,
+                            void *arg);
+int prf_store_select(struct prf_store *store, const struct prf_query *query,
+                     bool with_profile, prf_store_visit *visit, void *arg,
+                     struct prf_error *err);
+
+/* The recording of a result, decompressed; *data is the caller's (free). PRF_ENOTFOUND. */
+int prf_store_recording(struct prf_store *store, const char *result_id, void **data,
+                        size_t *size, struct prf_error *err);
+
+struct prf_store_info {
+    int schema_version;
+    long long n_runs, n_results;
+    long long size_bytes;
+};
+int prf_store_describe(struct prf_store *store, struct prf_store_info *info,
+                       struct prf_error *err);
+
+#endif

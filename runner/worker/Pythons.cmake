@@ -1,0 +1,57 @@
+# Which CPythons to build plugins for: one per minor version that has headers here.
+# Gives PRF_TAGS ("311;312") and for each tag a target prf_python_<tag> with its include
+# path, and PRF_PYTHON_<tag>, the interpreter it was found through.
+
+set(PRF_MINORS 11 12 13 14)
+
+set(candidates ${PRF_PYTHONS})
+if(NOT candidates)
+  foreach(minor IN LISTS PRF_MINORS)
+    list(APPEND candidates 3.${minor})
+  endforeach()
+  file(GLOB pyenv $ENV{HOME}/.pyenv/versions/3.*/bin/python3 $ENV{PYENV_ROOT}/versions/3.*/bin/python3)
+  list(APPEND candidates /usr/bin/python3 ${pyenv})
+endif()
+
+set(PRF_TAGS "")
+foreach(candidate IN LISTS candidates)
+  if(candidate MATCHES "^3\\.[0-9]+$")
+    file(GLOB found /usr/bin/python${candidate} /usr/local/bin/python${candidate}
+         $ENV{HOME}/.pyenv/versions/${candidate}.*/bin/python3)
+  else()
+    set(found ${candidate})
+  endif()
+  if(PRF_PYTHONS AND NOT found)
+    message(FATAL_ERROR "PRF_PYTHONS: no Python '${candidate}' found; give the interpreter's path")
+  endif()
+  foreach(python IN LISTS found)
+    execute_process(COMMAND ${python} -I -S -c
+      "import sys, sysconfig as s; v = sys.version_info; print('%d%d;%d;%s;%d' % (v[0], v[1], v[1], s.get_path('include'), bool(s.get_config_var('Py_GIL_DISABLED'))))"
+      OUTPUT_VARIABLE answer OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET RESULT_VARIABLE rc)
+    if(NOT rc EQUAL 0)
+      continue()
+    endif()
+    list(GET answer 0 tag)
+    list(GET answer 1 minor)
+    list(GET answer 2 incdir)
+    list(GET answer 3 freethreaded)
+    if(NOT minor IN_LIST PRF_MINORS OR tag IN_LIST PRF_TAGS OR freethreaded)
+      continue()
+    endif()
+    if(NOT EXISTS ${incdir}/Python.h)
+      if(PRF_PYTHONS)
+        message(FATAL_ERROR "PRF_PYTHONS: '${python}' has no headers (${incdir}/Python.h); install its -dev package")
+      endif()
+      continue()
+    endif()
+    list(APPEND PRF_TAGS ${tag})
+    set(PRF_PYTHON_${tag} ${python})
+    add_library(prf_python_${tag} INTERFACE)
+    target_include_directories(prf_python_${tag} SYSTEM INTERFACE ${incdir})
+    message(STATUS "plugin for Python 3.${minor}: headers of ${python}")
+  endforeach()
+endforeach()
+
+if(NOT PRF_TAGS)
+  message(FATAL_ERROR "no Python 3.11 or later with headers found; install python3-dev, or name interpreters with -DPRF_PYTHONS=")
+endif()
