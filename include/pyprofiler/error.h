@@ -22,7 +22,7 @@ enum prf_code {
     PRF_EPROTOCOL = -8,    /* runner and worker did not understand each other */
     PRF_EUNAVAILABLE = -9, /* a profiler or a format cannot work here */
     PRF_EINTERRUPTED = -10,
-    PRF_ECORRUPT = -11,    /* a recording or a store is damaged */
+    PRF_ECORRUPT = -11, /* a recording or a store is damaged */
 };
 
 struct prf_error {
