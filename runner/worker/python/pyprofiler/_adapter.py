@@ -28,7 +28,8 @@ def _parser(name, cls):
 
 def _option_actions(parser):
     """The parser's actions that are options of a profiler."""
-    return [a for a in parser._actions if _kind(a) not in ("_HelpAction", "_VersionAction")]
+    other = ("_HelpAction", "_VersionAction")
+    return [a for a in parser._actions if _kind(a) not in other]
 
 
 def _kind(action):
@@ -53,7 +54,8 @@ def describe(name, cls):
         lines = str(cls.description() or "").split("\n")
         backend["summary"] = lines[0].strip()
         parser = _parser(name, cls)
-        backend["options"] = [_describe_option(parser, a) for a in _option_actions(parser)]
+        actions = _option_actions(parser)
+        backend["options"] = [_describe_option(parser, a) for a in actions]
     except Exception as exc:
         backend["available"] = False
         backend["why"] = f"{type(exc).__name__}: {exc}"
@@ -164,7 +166,8 @@ def create(name, cls, options):
 
 def _words(action, value):
     """The command line that says the same to argparse."""
-    values = [str(v) for v in value] if isinstance(value, (list, tuple)) else [str(value)]
+    values = value if isinstance(value, (list, tuple)) else [value]
+    values = [str(v) for v in values]
     kind = _option_type(action)
     if not action.option_strings:
         return values

@@ -1,7 +1,8 @@
 """ProfilerCase: the class that case files derive from.
 
 The life of a case (set-up, body, tear-down, clean-ups) is driven by the worker; here is
-what user code calls. Nothing is imported at module level but the package's own run-time.
+what user code calls. Nothing is imported at module level but the package's own
+run-time.
 """
 
 from pyprofiler import _runtime
@@ -48,7 +49,7 @@ def _run_cleanups(stack):
 
 
 class ProfilerCase:
-    """Methods whose name starts with ``profile_`` are cases; each gets its own instance."""
+    """Methods whose name starts with ``profile_`` are cases, each on its own instance."""
 
     def __init__(self, profiler=None, func=None):
         """

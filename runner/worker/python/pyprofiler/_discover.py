@@ -40,7 +40,8 @@ def _case_classes(module):
 
 
 def _method_names(cls):
-    return [n for n in dir(cls) if n.startswith("profile_") and callable(getattr(cls, n))]
+    names = [n for n in dir(cls) if n.startswith("profile_")]
+    return [n for n in names if callable(getattr(cls, n))]
 
 
 def _cases_of(class_name, cls, method, file):
@@ -68,7 +69,7 @@ def _cases_of(class_name, cls, method, file):
 
 
 def _code(function):
-    """Code of the method as written: decorators made with functools.wraps are undone."""
+    """Code of the method as written: what functools.wraps wrapped is unwrapped."""
     seen = set()
     while (inner := getattr(function, "__wrapped__", None)) is not None:
         if id(function) in seen:

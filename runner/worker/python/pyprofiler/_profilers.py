@@ -97,8 +97,8 @@ def _session(name, options):
         from _pyprofiler import Session
     except ImportError:
         raise RuntimeError(
-            f"profiler '{name}' measures inside pyprofiler's worker only: run this file "
-            "with 'pyprofiler-run'"
+            f"profiler '{name}' measures inside pyprofiler's worker only: run this "
+            "file with 'pyprofiler-run'"
         ) from None
     return Session(name, options)
 

@@ -1,6 +1,6 @@
 """Where the package meets the run it is part of.
 
-The worker puts its own function in the place of `mark` for as long as a case is measured.
+The worker puts its own function in the place of `mark` while a case is measured.
 """
 
 

@@ -1,7 +1,7 @@
 """The decorators of cases: which run, under which profilers, with which parameters.
 
-They store attributes and import nothing; whether a profiler's name is known is looked at
-when the case is run, so that a typing mistake never breaks the import of a file.
+They store attributes and import nothing; whether a profiler's name is known is looked
+at when the case is run, so that a typing mistake never breaks the import of a file.
 """
 
 SKIP = "__pyprofiler_skip__"  # reason, a string
@@ -42,10 +42,11 @@ def skip_case(reason=None):
 
 
 def _names(decorator, profilers):
-    """Names from one string, several, or a list; a profiler class stands for its name."""
+    """Names from one string, several, or a list; a profiler class stands for its own."""
     flat = []
     for item in profilers:
-        flat.extend(item if isinstance(item, (list, tuple, set, frozenset)) else (item,))
+        several = isinstance(item, (list, tuple, set, frozenset))
+        flat.extend(item if several else (item,))
     names = [getattr(item, "backend", item) for item in flat]
     for name in names:
         if not isinstance(name, str):
@@ -69,7 +70,7 @@ def _add_names(decorator, attribute, profilers):
 
 
 def skip_profiler(*profilers):
-    """Do not run a method or a class under these profilers; wins over accept_profiler."""
+    """Do not run a method or a class under these profilers, even if accepted."""
     return _add_names("skip_profiler", REJECT, profilers)
 
 
@@ -205,11 +206,11 @@ def params(*sets, **lists):
 
     ``@params(n=[10, 100], kind="ab".split())`` is the product of the lists;
     ``@params([{"n": 10, "kind": "a"}, ...])`` are the sets as given; several decorators
-    multiply. Raises TypeError or ValueError at once for a list that is empty or no list,
-    and for a name that is given twice.
+    multiply. Raises TypeError or ValueError at once for a list that is empty or no
+    list, and for a name that is given twice.
     """
     if len(sets) > 1:
-        raise TypeError("params takes one list of dicts; stack decorators for a product")
+        raise TypeError("params takes one list of dicts; a product stacks decorators")
     axes = [_axis_of_sets(sets[0])] if sets else []
     axes += [_axis_of_values(name, values) for name, values in lists.items()]
     if not axes:
@@ -217,7 +218,7 @@ def params(*sets, **lists):
 
     def decorate(target):
         if isinstance(target, type):
-            raise TypeError(f"@params decorates a method, not the class {target.__name__}")
+            raise TypeError(f"@params decorates a method, not class {target.__name__}")
         before = _own(target, PARAMS, None)
         every = (*axes, *(before.axes if before is not None else ()))
         taken = set()

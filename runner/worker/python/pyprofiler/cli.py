@@ -1,4 +1,4 @@
-"""``python -m pyprofiler.cli [--lists] INPUT PROFILER [flags]``: the predecessor's command.
+"""The predecessor's ``python -m pyprofiler.cli [--lists] INPUT PROFILER [flags]``.
 
 Hands over to pyprofiler-run, which takes the same words, with this interpreter.
 """
@@ -24,8 +24,8 @@ def main():
     runner = _runner()
     if runner is None:
         print(
-            "pyprofiler: 'pyprofiler-run' is not on PATH; install it or name its folder "
-            "in PYPROFILER_BIN",
+            "pyprofiler: 'pyprofiler-run' is not on PATH; install it or name its "
+            "folder in PYPROFILER_BIN",
             file=sys.stderr,
         )
         return _USAGE

@@ -1,4 +1,4 @@
-"""The predecessor's home of ProfilerCase and Profiler; new files import `pyprofiler`."""
+"""The predecessor's home of ProfilerCase and Profiler; new files use `pyprofiler`."""
 
 from pyprofiler._case import ProfilerCase
 from pyprofiler._profilers import Profiler, ProfilerFactory
