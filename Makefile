@@ -130,7 +130,12 @@ test:
 bench: build
 	@$(call setup,$(NEEDED_TO_BENCH))
 	[ -x $(BENCH_PYTHON) ] || $(SYSTEM_PYTHON) -m venv build/bench/venv
-	$(SYSTEM_PYTHON) tests/bench/run.py --bin build/release/bin --venv build/bench/venv $(ARGS)
+	rc=0
+	for bench in tests/bench/bench_*.py; do
+	    echo "== $$bench"
+	    $(SYSTEM_PYTHON) "$$bench" $(ARGS) $$(cat build/release/pythons.txt) || rc=1
+	done
+	exit $$rc
 
 tidy:
 	@$(call setup,$(NEEDED_TO_BUILD)

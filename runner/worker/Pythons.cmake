@@ -1,6 +1,7 @@
 # Which CPythons to build plugins for: one per minor version that has headers here.
 # Gives PRF_TAGS ("311;312") and for each tag a target prf_python_<tag> with its include
-# path, and PRF_PYTHON_<tag>, the interpreter it was found through.
+# path, and PRF_PYTHON_<tag>, the interpreter it was found through. These interpreters are
+# also listed in pythons.txt of the build tree, for what runs on each of them.
 #
 # -DPRF_PYTHONS= takes paths ("/opt/py/bin/python3") and versions ("3.12", "3.12.1"): each
 # of them must be usable. Without it, what is installed decides.
@@ -116,3 +117,9 @@ if(NOT PRF_TAGS)
   message(FATAL_ERROR "no Python 3.11 or later with headers found; install python3-dev, or "
     "name interpreters with -DPRF_PYTHONS=${rejected}")
 endif()
+
+set(interpreters "")
+foreach(tag IN LISTS PRF_TAGS)
+  string(APPEND interpreters "${PRF_PYTHON_${tag}}\n")
+endforeach()
+file(WRITE ${CMAKE_BINARY_DIR}/pythons.txt "${interpreters}")
