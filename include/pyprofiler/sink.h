@@ -13,6 +13,9 @@
 
 #include <pyprofiler/recording.h>
 
+/* Exported by the plugin, for backends that are loaded into it. */
+#pragma GCC visibility push(default)
+
 struct prf_sink;
 
 struct prf_extent {
@@ -98,5 +101,7 @@ void prf_sink_info(struct prf_sink *sink, const char *key, const char *text);
 #define PRF_INFO_NOTE "note"            /* any number: what the reader should know */
 #define PRF_INFO_REPORT "report"        /* a Python profiler's own text */
 #define PRF_INFO_ROUNDS "rounds" /* stopwatch: JSON object, how it was measured */
+
+#pragma GCC visibility pop
 
 #endif
