@@ -15,7 +15,8 @@ struct prf_summary {
 };
 
 /* Summary of values[0..n). `scratch` has room for n doubles. Values that are not finite
-   are left out, of `n` too, so that no NaN comes of them. n = 0 gives all zeros; with n < 6 no interval of the median has 95 % coverage: min and max are given. */
+   are left out, of `n` too, so that no NaN comes of them. n = 0 gives all zeros; with
+   n < 6 no interval of the median has 95 % coverage: min and max are given. */
 void prf_summarize(const double *values, size_t n, double *scratch,
                    struct prf_summary *out);
 
