@@ -23,13 +23,13 @@ struct unit {
 };
 
 static const struct unit duration_units[] = {
-    {"", 1e9},   {"ns", 1.0}, {"us", 1e3},    {"µs", 1e3},
-    {"ms", 1e6}, {"s", 1e9},  {"m", 60e9}, {"min", 60e9}, {"h", 3600e9},
+    {"", 1e9},  {"ns", 1.0}, {"us", 1e3},   {"µs", 1e3},   {"ms", 1e6},
+    {"s", 1e9}, {"m", 60e9}, {"min", 60e9}, {"h", 3600e9},
 };
 
 static const struct unit size_units[] = {
-    {"", 1.0},          {"B", 1.0},       {"kB", 1e3},         {"KB", 1e3},
-    {"MB", 1e6},        {"GB", 1e9},      {"K", 1024.0},       {"M", 1048576.0},
+    {"", 1.0},           {"B", 1.0},      {"kB", 1e3},        {"KB", 1e3},
+    {"MB", 1e6},         {"GB", 1e9},     {"K", 1024.0},      {"M", 1048576.0},
     {"G", 1073741824.0}, {"KiB", 1024.0}, {"MiB", 1048576.0}, {"GiB", 1073741824.0},
 };
 
@@ -67,9 +67,10 @@ const struct prf_option *
 prf_options_find(const struct prf_option *table, const char *name)
 {
     for (const struct prf_option *o = table; o->type != PRF_OPT_END; o++) {
-        bool is_short = o->short_name != 0 && name[0] == o->short_name && name[1] == '\0';
-        if (is_short || option_same(name, strlen(name), o->name)
-            || option_in_words(o->aliases, name)) {
+        bool is_short =
+            o->short_name != 0 && name[0] == o->short_name && name[1] == '\0';
+        if (is_short || option_same(name, strlen(name), o->name) ||
+            option_in_words(o->aliases, name)) {
             return o;
         }
     }
@@ -79,8 +80,8 @@ prf_options_find(const struct prf_option *table, const char *name)
 static int
 option_fail_range(const struct prf_option *o, const char *text, struct prf_error *err)
 {
-    return prf_fail(err, PRF_EUSAGE, "--%s takes a value from %g to %g, not '%s'", o->name,
-                    o->min, o->max, text);
+    return prf_fail(err, PRF_EUSAGE, "--%s takes a value from %g to %g, not '%s'",
+                    o->name, o->min, o->max, text);
 }
 
 static int
@@ -134,8 +135,10 @@ option_parse_natural(const struct prf_option *o, const char *text, uint64_t *out
     errno = 0;
     unsigned long long value = strtoull(text, &end, 10);
     if (end == text || *end != '\0' || errno == ERANGE || strchr(text, '-') != NULL) {
-        return prf_fail(err, PRF_EUSAGE, "--%s takes a whole number that is not negative, "
-                        "not '%s'", o->name, text);
+        return prf_fail(err, PRF_EUSAGE,
+                        "--%s takes a whole number that is not negative, "
+                        "not '%s'",
+                        o->name, text);
     }
     *out = value;
     return option_check_range(o, text, (double)value, err);
@@ -143,8 +146,9 @@ option_parse_natural(const struct prf_option *o, const char *text, uint64_t *out
 
 /* A number and one of the units; `what` describes the form for the error. */
 static int
-option_parse_scaled(const struct prf_option *o, const char *text, const struct unit *units,
-                    size_t n_units, const char *what, double *out, struct prf_error *err)
+option_parse_scaled(const struct prf_option *o, const char *text,
+                    const struct unit *units, size_t n_units, const char *what,
+                    double *out, struct prf_error *err)
 {
     char *end;
     double value = strtod(text, &end);
@@ -169,7 +173,8 @@ option_parse_real(const struct prf_option *o, const char *text, double *out,
     char *end;
     double value = strtod(text, &end);
     if (end == text || *end != '\0' || !isfinite(value)) {
-        return prf_fail(err, PRF_EUSAGE, "--%s takes a number, not '%s'", o->name, text);
+        return prf_fail(err, PRF_EUSAGE, "--%s takes a number, not '%s'", o->name,
+                        text);
     }
     *out = value;
     return option_check_range(o, text, value, err);
@@ -181,8 +186,8 @@ option_check_choice(const struct prf_option *o, const char *text, struct prf_err
     if (o->choices == NULL || option_in_words(o->choices, text)) {
         return 0;
     }
-    return prf_fail(err, PRF_EUSAGE, "--%s takes one of %s, not '%s'", o->name, o->choices,
-                    text);
+    return prf_fail(err, PRF_EUSAGE, "--%s takes one of %s, not '%s'", o->name,
+                    o->choices, text);
 }
 
 /* Text to value; strings and lists have nothing to convert. */
@@ -231,7 +236,8 @@ option_parse(const struct prf_option *o, const char *text, union option_value *v
 }
 
 int
-prf_option_check(const struct prf_option *option, const char *text, struct prf_error *err)
+prf_option_check(const struct prf_option *option, const char *text,
+                 struct prf_error *err)
 {
     union option_value ignored;
     return option_parse(option, text, &ignored, err);
@@ -335,7 +341,8 @@ option_store(const struct prf_option *o, const char *text, void *target,
 }
 
 int
-prf_options_defaults(const struct prf_option *table, void *target, struct prf_error *err)
+prf_options_defaults(const struct prf_option *table, void *target,
+                     struct prf_error *err)
 {
     for (const struct prf_option *o = table; o->type != PRF_OPT_END; o++) {
         if (o->def != NULL) {
@@ -387,8 +394,7 @@ prf_options_release(const struct prf_option *table, void *target)
         if (o->type == PRF_OPT_STRING || o->type == PRF_OPT_CHOICE) {
             free(*(char **)field);
             *(char **)field = NULL;
-        }
-        else if (o->type == PRF_OPT_LIST) {
+        } else if (o->type == PRF_OPT_LIST) {
             prf_strlist_release(field);
         }
     }

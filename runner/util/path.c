@@ -45,8 +45,7 @@ prf_path_absolute(const char *path)
     char *whole;
     if (path[0] == '/') {
         whole = strdup(path);
-    }
-    else {
+    } else {
         char *cwd = getcwd(NULL, 0);
         whole = cwd == NULL ? NULL : prf_path_join(cwd, path);
         free(cwd);
@@ -60,8 +59,7 @@ prf_path_absolute(const char *path)
         if (len == 2 && p[0] == '.' && p[1] == '.') {
             while (out > whole && *--out != '/') {
             }
-        }
-        else if (len > 0 && !(len == 1 && p[0] == '.')) {
+        } else if (len > 0 && !(len == 1 && p[0] == '.')) {
             *out++ = '/';
             memmove(out, p, len);
             out += len;
@@ -128,7 +126,8 @@ prf_path_mkdirs(const char *path, struct prf_error *err)
         }
     }
     if (rc == 0 && !prf_path_is_dir(path)) {
-        rc = prf_fail(err, PRF_EIO, "cannot make folder '%s': a file is in its place", path);
+        rc = prf_fail(err, PRF_EIO, "cannot make folder '%s': a file is in its place",
+                      path);
     }
     free(copy);
     return rc;

@@ -38,8 +38,8 @@ suggest_distance(const char *a, const char *b)
             char x = suggest_fold(a[i - 1]), y = suggest_fold(b[j - 1]);
             size_t best = suggest_min(above[j], row[j - 1]) + 1;
             best = suggest_min(best, above[j - 1] + (x != y));
-            if (i > 1 && j > 1 && x == suggest_fold(b[j - 2])
-                && y == suggest_fold(a[i - 2])) {
+            if (i > 1 && j > 1 && x == suggest_fold(b[j - 2]) &&
+                y == suggest_fold(a[i - 2])) {
                 best = suggest_min(best, two[j - 2] + 1);
             }
             row[j] = best;
@@ -56,7 +56,8 @@ prf_suggest(const char *word, const char *const *candidates, size_t n)
     size_t best_distance = len / 3 + 1; /* further away is another word, not a slip */
     for (size_t i = 0; i < n; i++) {
         size_t d = suggest_distance(word, candidates[i]);
-        /* A beginning of at least three letters counts as near: "track" for "tracker". */
+        /* A beginning of at least three letters counts as near: "track" for "tracker".
+         */
         if (len >= 3 && strncmp(word, candidates[i], len) == 0) {
             d = suggest_min(d, best_distance - (best != NULL));
         }
