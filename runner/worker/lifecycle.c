@@ -30,6 +30,7 @@ struct life {
     PyObject *self;   /* the instance */
     PyObject *method; /* bound */
     PyObject *runner; /* asyncio.Runner of an async case, or NULL */
+    PyObject *loop;   /* its event loop */
 };
 
 #define PHASE_SIZE 32
@@ -221,8 +222,9 @@ life_prepare(struct life *l)
     l->method = PyObject_GetAttrString(l->self, l->c->method_name);
     if (l->method != NULL && l->c->is_async) {
         l->runner = PyObject_CallMethod(l->driver, "open_runner", NULL);
+        l->loop = l->runner ? PyObject_CallMethod(l->runner, "get_loop", NULL) : NULL;
     }
-    if (l->method == NULL || (l->c->is_async && l->runner == NULL)) {
+    if (l->method == NULL || (l->c->is_async && l->loop == NULL)) {
         goto out;
     }
     if (l->backend == &prf_adapter_backend && !l->c->is_async) {
@@ -398,6 +400,7 @@ life_release(struct life *l)
         prf_options_release(l->backend->options, l->state);
         free(l->state);
     }
+    Py_CLEAR(l->loop);
     Py_CLEAR(l->method);
     Py_CLEAR(l->self);
     Py_CLEAR(l->driver);

@@ -4,12 +4,14 @@
 
 #include <pyprofiler/version.h>
 
+#include "compat.h"
 #include "plugin.h"
+#include "session.h"
 #include "zygote.h"
 
 const struct prf_plugin prf_plugin_export __attribute__((visibility("default"))) = {
     .abi = PRF_PLUGIN_ABI,
-    .python = PY_VERSION_HEX >> 16,
+    .python = PRF_PYTHON_COMPILED,
     .serve = prf_zygote_serve,
 };
 
@@ -40,8 +42,14 @@ static struct PyModuleDef module_def = {
     .m_methods = module_methods,
 };
 
+PyMODINIT_FUNC PyInit__pyprofiler(void); /* the name that import looks for */
+
 PyMODINIT_FUNC
 PyInit__pyprofiler(void)
 {
-    return PyModule_Create(&module_def);
+    PyObject *module = PyModule_Create(&module_def);
+    if (module != NULL && prf_session_add_type(module) < 0) {
+        Py_CLEAR(module);
+    }
+    return module;
 }

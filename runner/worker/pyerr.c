@@ -1,6 +1,7 @@
 /* Where Python's exceptions and our errors meet; see pyerr.h. */
 #include "pyerr.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>

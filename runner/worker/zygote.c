@@ -28,6 +28,8 @@
 #include "threads.h"
 #include "writer.h"
 
+PyMODINIT_FUNC PyInit__pyprofiler(void); /* module.c */
+
 #define BASELINE_MAX 256
 #define FAULT_FD_MIN 200 /* out of the way of what a case opens and closes */
 
@@ -307,11 +309,25 @@ zygote_import(struct zygote *z, const json_t *request, struct prf_error *err)
     return prf_control_send(z->control, answer, err);
 }
 
+/* The extension module in sys.modules: an embedded plugin is on no import path. */
+static int
+zygote_add_module(void)
+{
+    PyObject *modules = PyImport_GetModuleDict(); /* borrowed from the interpreter */
+    if (PyDict_GetItemString(modules, "_pyprofiler") != NULL) {
+        return 0;
+    }
+    PyObject *module = PyInit__pyprofiler();
+    int rc = module == NULL ? -1 : PyDict_SetItemString(modules, "_pyprofiler", module);
+    Py_XDECREF(module);
+    return rc;
+}
+
 static int
 zygote_start(struct zygote *z, const json_t *init, struct prf_error *err)
 {
     int rc = prf_interp_start(init, err);
-    if (rc == 0 && prf_life_install() < 0) {
+    if (rc == 0 && (zygote_add_module() < 0 || prf_life_install() < 0)) {
         rc = prf_fail_py(err, "cannot set up the package 'pyprofiler'");
     }
     return rc < 0 ? rc : prf_control_send(z->control, prf_interp_describe(), err);
