@@ -11,6 +11,7 @@
 
 #include "adapter.h"
 #include "catalog.h"
+#include "codes.h"
 #include "pyerr.h"
 #include "threads.h"
 
@@ -460,42 +461,58 @@ out:
 
 /* ---- marks ---- */
 
-static PyObject *
-life_py_mark(PyObject *module, PyObject *name)
+static void
+life_mark(struct life *l, PyObject *name)
 {
-    (void)module;
+    const char *text = PyUnicode_Check(name) ? PyUnicode_AsUTF8(name) : NULL;
+    if (text != NULL) {
+        l->backend->mark(l->state, text);
+        return;
+    }
+    PyErr_Clear(); /* any object, or text that has no UTF-8 */
+    char *copy = prf_pyerr_text(name);
+    l->backend->mark(l->state, copy == NULL ? "?" : copy);
+    free(copy);
+}
+
+/* ProfilerCase.trace, in C so that it can be left out of results. An object that carries
+   a profiler of its own (runCases) marks there. */
+static PyObject *
+life_py_trace(PyObject *self, PyObject *name)
+{
     struct life *l = running;
+    PyObject *own = PyObject_GetAttrString(self, "_profiler");
+    if (own != NULL && own != Py_None) {
+        Py_DECREF(own);
+        return PyObject_CallMethod(self, "_trace_into", "OO", own, name);
+    }
+    PyErr_Clear(); /* a subclass that does not call our __init__ has none */
+    Py_XDECREF(own);
     if (l != NULL && l->backend->mark != NULL) {
-        const char *text = PyUnicode_Check(name) ? PyUnicode_AsUTF8(name) : NULL;
-        if (text != NULL) {
-            l->backend->mark(l->state, text);
-        } else { /* any object, or text that has no UTF-8 */
-            PyErr_Clear();
-            char *copy = prf_pyerr_text(name);
-            l->backend->mark(l->state, copy == NULL ? "?" : copy);
-            free(copy);
-        }
+        life_mark(l, name);
     }
     Py_RETURN_NONE;
 }
 
-static PyMethodDef life_mark_def = {
-    "mark",
-    life_py_mark,
+static PyMethodDef life_trace_def = {
+    "trace",
+    life_py_trace,
     METH_O,
-    PyDoc_STR("mark(name)\n--\n\nRecord a named mark in the run that is measured now."),
+    PyDoc_STR("trace($self, name)\n--\n\nRecord a mark: a named moment of the measured "
+              "region, in every profiler."),
 };
 
 int
 prf_life_install(void)
 {
-    PyObject *runtime = PyImport_ImportModule("pyprofiler._runtime");
-    PyObject *mark = PyCFunction_New(&life_mark_def, NULL);
-    int rc = -1;
-    if (runtime != NULL && mark != NULL) {
-        rc = PyObject_SetAttrString(runtime, "mark", mark);
-    }
-    Py_XDECREF(runtime);
-    Py_XDECREF(mark);
+    PyObject *package = PyImport_ImportModule("pyprofiler._case");
+    PyObject *cls = package ? PyObject_GetAttrString(package, "ProfilerCase") : NULL;
+    PyObject *trace =
+        cls == NULL ? NULL : PyDescr_NewMethod((PyTypeObject *)cls, &life_trace_def);
+    int rc = trace == NULL ? -1 : PyObject_SetAttrString(cls, "trace", trace);
+    prf_codes_hide(&life_trace_def);
+    Py_XDECREF(package);
+    Py_XDECREF(cls);
+    Py_XDECREF(trace);
     return rc;
 }

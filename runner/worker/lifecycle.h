@@ -14,7 +14,7 @@
 void prf_life_run(const struct prf_case *c, const char *profiler, const json_t *options,
                   struct prf_sink *sink);
 
-/* Install pyprofiler._runtime.mark; -1 with an exception set. */
+/* Put ProfilerCase.trace in C in the place of the package's; -1 with an exception set. */
 int prf_life_install(void);
 
 #endif

@@ -221,7 +221,8 @@ session_report(PyObject *self, PyObject *ignored)
 static int
 session_init(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"name", "options", NULL};
+    static char name_key[] = "name", options_key[] = "options";
+    static char *names[] = {name_key, options_key, NULL};
     struct session *s = (struct session *)self;
     const char *name;
     PyObject *options;
