@@ -4,8 +4,8 @@
 
    Life of a run, on one thread and with the GIL held:
        open -> (start -> BODY -> stop)* -> collect -> close
-   `stop` follows every start that returned 0, also when the body raised; `close` follows
-   every open, also a failed one. */
+   `stop` follows every start that returned 0, also when the body raised; `close`
+   follows every open, also a failed one. */
 #ifndef PYPROFILER_BACKEND_H
 #define PYPROFILER_BACKEND_H
 
@@ -47,7 +47,7 @@ struct prf_metric {
 };
 
 enum prf_cap {
-    PRF_CAP_ROUNDS = 1,   /* asks for more than one round, and for loops in a round */
+    PRF_CAP_ROUNDS = 1,    /* asks for more than one round, and for loops in a round */
     PRF_CAP_INTERPOSE = 2, /* needs the launcher's interposition */
     PRF_CAP_EXCLUSIVE = 4, /* cannot run in the zygote: needs a process of its own */
 };
@@ -61,22 +61,22 @@ struct prf_session {
 };
 
 struct prf_round {
-    uint64_t loops;  /* start: how often the body runs before stop; 1 on entry */
-    bool can_loop;   /* false: fixtures, so one execution per start and stop */
-    bool raised;     /* stop: the body ended with an exception */
+    uint64_t loops; /* start: how often the body runs before stop; 1 on entry */
+    bool can_loop;  /* false: fixtures, so one execution per start and stop */
+    bool raised;    /* stop: the body ended with an exception */
 };
 
 enum { PRF_DONE = 0, PRF_MORE = 1 };
 
 struct prf_backend {
-    uint32_t abi;               /* PRF_BACKEND_ABI */
+    uint32_t abi; /* PRF_BACKEND_ABI */
     const char *name;
     const char *const *aliases; /* NULL-terminated, or NULL */
     const char *summary;        /* one line, lower case */
     uint32_t caps;              /* enum prf_cap */
     size_t state_size;          /* zeroed; options are written into it before open */
-    const struct prf_metric *metrics;  /* ends with a NULL name */
-    const struct prf_option *options;  /* ends with PRF_OPTIONS_END */
+    const struct prf_metric *metrics; /* ends with a NULL name */
+    const struct prf_option *options; /* ends with PRF_OPTIONS_END */
 
     /* Can it work on this machine and Python? 0, or a failure whose text says what is
        missing and how to get it. May be NULL. Called before Python is initialised. */

@@ -9,6 +9,9 @@
 extern "C" {
 #endif
 
+/* Exported by the plugin, for backends that are loaded into it. */
+#pragma GCC visibility push(default)
+
 /* Functions that can fail return 0 or one of these. */
 enum prf_code {
     PRF_OK = 0,
@@ -22,7 +25,7 @@ enum prf_code {
     PRF_EPROTOCOL = -8,    /* runner and worker did not understand each other */
     PRF_EUNAVAILABLE = -9, /* a profiler or a format cannot work here */
     PRF_EINTERRUPTED = -10,
-    PRF_ECORRUPT = -11,    /* a recording or a store is damaged */
+    PRF_ECORRUPT = -11, /* a recording or a store is damaged */
 };
 
 struct prf_error {
@@ -45,6 +48,8 @@ void prf_error_clear(struct prf_error *err);
 /* A broken promise between our own functions: prints where, then aborts. */
 #define PRF_BUG(what) prf_bug(__FILE__, __LINE__, (what))
 _Noreturn void prf_bug(const char *file, int line, const char *what);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

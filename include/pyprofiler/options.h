@@ -36,16 +36,16 @@ struct prf_strlist {
 
 struct prf_option {
     enum prf_opt_type type;
-    char short_name;      /* 0: none */
-    const char *name;     /* long name, with '-'; '_' is accepted for it */
-    const char *aliases;  /* other long names, separated by '|', or NULL */
-    size_t offset;        /* of the field in the target struct */
-    const char *def;      /* default as text; NULL: zero */
-    double min, max;      /* numbers: limits, inclusive; both 0: none */
-    const char *unit;     /* shown in --help for the value: "s", "N", "FILE" */
-    const char *choices;  /* PRF_OPT_CHOICE: words separated by '|' */
-    const char *implied;  /* with PRF_OPT_OPTIONAL */
-    const char *help;     /* one line, lower case, no full stop */
+    char short_name;     /* 0: none */
+    const char *name;    /* long name, with '-'; '_' is accepted for it */
+    const char *aliases; /* other long names, separated by '|', or NULL */
+    size_t offset;       /* of the field in the target struct */
+    const char *def;     /* default as text; NULL: zero */
+    double min, max;     /* numbers: limits, inclusive; both 0: none */
+    const char *unit;    /* shown in --help for the value: "s", "N", "FILE" */
+    const char *choices; /* PRF_OPT_CHOICE: words separated by '|' */
+    const char *implied; /* with PRF_OPT_OPTIONAL */
+    const char *help;    /* one line, lower case, no full stop */
     unsigned flags;
 };
 
@@ -59,8 +59,9 @@ int prf_options_defaults(const struct prf_option *table, void *target,
                          struct prf_error *err);
 
 /* Set one option by its long name or alias ('_' and '-' are the same) from text;
-   text NULL for a flag or a count. PRF_EUSAGE: unknown name (with a suggestion) or a value
-   outside its type, limits or choices; the text names the option and what it takes. */
+   text NULL for a flag or a count. PRF_EUSAGE: unknown name (with a suggestion) or a
+   value outside its type, limits or choices; the text names the option and what it
+   takes. */
 int prf_options_set(const struct prf_option *table, const char *name, const char *text,
                     void *target, struct prf_error *err);
 

@@ -1,6 +1,6 @@
 /* Messages on the control socket between the runner and a worker. Each is a uint32_t
-   length in the machine's byte order and that many bytes of JSON, an object with "type".
-   Nobody waits for the end of the stream: a grandchild may hold it open.
+   length in the machine's byte order and that many bytes of JSON, an object with
+   "type". Nobody waits for the end of the stream: a grandchild may hold it open.
 
    worker -> runner, before Python is initialised
      hello     {abi, version, python: "3.11", host: "embed"|"python",
@@ -13,16 +13,13 @@
                            help, hidden: bool, optional: bool}]}
        (type: flag int uint double string choice list duration size count)
    runner -> worker
-     init      {executable, package_dir, argv: [..], path0: null|"dir", hash_seed: null|".."}
-   worker -> runner
-     ready     {version, implementation, executable, prefix, flags}   or   failed {error}
-   runner -> worker
-     import    {path: "/abs/file.py"} or {module: "a.b"}; both with {node: "id prefix",
-                output: "/abs/file" | null, plugins: ["module", ..]}
-   worker -> runner
-     cases     {cases: [CASE...], backends: [BACKEND...] (registered by the file),
-                threads: n, file: "/abs", module: "name", warnings: ["..", ..]}
-       CASE    {id, class, method, params: null|"n=10", file, line, hash, async: bool,
+     init      {executable, package_dir, argv: [..], path0: null|"dir", hash_seed:
+   null|".."} worker -> runner ready     {version, implementation, executable, prefix,
+   flags}   or   failed {error} runner -> worker import    {path: "/abs/file.py"} or
+   {module: "a.b"}; both with {node: "id prefix", output: "/abs/file" | null, plugins:
+   ["module", ..]} worker -> runner cases     {cases: [CASE...], backends: [BACKEND...]
+   (registered by the file), threads: n, file: "/abs", module: "name", warnings: ["..",
+   ..]} CASE    {id, class, method, params: null|"n=10", file, line, hash, async: bool,
                 doc: null|"..", skip: null|"reason", accept: null|[names],
                 reject: [names]}
                or

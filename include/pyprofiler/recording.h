@@ -18,11 +18,11 @@
 struct prf_rec_header {
     char magic[8];
     uint32_t version;
-    uint32_t pid;              /* of the process that is measured */
+    uint32_t pid;               /* of the process that is measured */
     _Atomic uint64_t committed; /* offset of the end of the last whole chunk */
-    uint64_t start_ns;         /* CLOCK_MONOTONIC when the writer opened it */
-    double ns_per_tick;        /* of the unit "tick"; 1.0: ticks are nanoseconds */
-    _Atomic uint64_t n_lost;   /* what hooks could not record */
+    uint64_t start_ns;          /* CLOCK_MONOTONIC when the writer opened it */
+    double ns_per_tick;         /* of the unit "tick"; 1.0: ticks are nanoseconds */
+    _Atomic uint64_t n_lost;    /* what hooks could not record */
 };
 
 enum prf_chunk_kind {
@@ -75,8 +75,8 @@ struct prf_rec_code {
     uint32_t first_line;
     uint32_t flags; /* enum prf_code_flags */
     uint32_t file_len;
-    uint32_t name_len;   /* co_name */
-    uint32_t qual_len;   /* co_qualname */
+    uint32_t name_len; /* co_name */
+    uint32_t qual_len; /* co_qualname */
 };
 
 /* A node of the calling-context tree: `code` called from the node `parent` (0: the root
@@ -122,7 +122,7 @@ struct prf_rec_mark {
 };
 
 struct prf_rec_point {
-    uint32_t series; /* index of a metric of scope PRF_SCOPE_SERIES */
+    uint32_t series;  /* index of a metric of scope PRF_SCOPE_SERIES */
     uint32_t process; /* 0: the case; others: its children in order of appearance */
     uint64_t at_ns;
     double value;

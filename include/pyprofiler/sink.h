@@ -1,6 +1,6 @@
-/* What a backend may emit, in the field's models and never in a format. A sink hands out
-   extents, pieces of memory that belong to the result from the moment `used` covers them;
-   the writer of a recording implements it over a shared mapping, tests in memory.
+/* What a backend may emit, in the field's models and never in a format. A sink hands
+   out extents, pieces of memory that belong to the result from the moment `used` covers
+   them; the writer of a recording implements it over a shared mapping, tests in memory.
    The functions here may be called with or without the GIL, but by one thread at a time
    for one sink; `extend` alone is safe from several threads. */
 #ifndef PYPROFILER_SINK_H
@@ -13,6 +13,9 @@
 
 #include <pyprofiler/recording.h>
 
+/* Exported by the plugin, for backends that are loaded into it. */
+#pragma GCC visibility push(default)
+
 struct prf_sink;
 
 struct prf_extent {
@@ -22,8 +25,8 @@ struct prf_extent {
 };
 
 struct prf_sink_ops {
-    /* A new, zeroed extent of at least `min_bytes`. 0, or -1 when there is no memory: what
-       should have gone there is then counted in `lost`. */
+    /* A new, zeroed extent of at least `min_bytes`. 0, or -1 when there is no memory:
+       what should have gone there is then counted in `lost`. */
     int (*extend)(struct prf_sink *sink, uint32_t kind, uint32_t row_size,
                   size_t min_bytes, struct prf_extent *out);
     void (*lost)(struct prf_sink *sink, uint64_t n);
@@ -70,7 +73,8 @@ prf_rows_add(struct prf_rows *rows)
     return row;
 }
 
-/* Id (from 1) of a new code record, 0 when there is no memory. Call it once per code. */
+/* Id (from 1) of a new code record, 0 when there is no memory. Call it once per code.
+ */
 uint32_t prf_sink_code(struct prf_sink *sink, const char *file, const char *name,
                        const char *qualname, uint32_t first_line, uint32_t flags);
 
@@ -81,16 +85,23 @@ void prf_sink_sample(struct prf_rows *samples, uint32_t metric, uint32_t flags,
 void prf_sink_mark(struct prf_sink *sink, const struct prf_rec_mark *mark,
                    const char *name);
 
+/* Declare the columns and metrics of what follows: once, before any row. `metrics` ends
+   with a NULL name (struct prf_metric of backend.h). */
+struct prf_metric;
+void prf_sink_schema(struct prf_sink *sink, const struct prf_metric *metrics);
+
 /* Key and text. Keys in use: see PRF_INFO_*. A text of any length. */
 void prf_sink_info(struct prf_sink *sink, const char *key, const char *text);
 
-#define PRF_INFO_PHASE "phase"       /* last one counts: what the process was doing */
-#define PRF_INFO_STATUS "status"     /* ok failed skipped error */
-#define PRF_INFO_REASON "reason"     /* one line: why skipped, or the exception */
+#define PRF_INFO_PHASE "phase"   /* last one counts: what the process was doing */
+#define PRF_INFO_STATUS "status" /* ok failed skipped error */
+#define PRF_INFO_REASON "reason" /* one line: why skipped, or the exception */
 #define PRF_INFO_TRACEBACK "traceback"
 #define PRF_INFO_DURATION "duration_ns" /* of the measured body, all rounds */
-#define PRF_INFO_NOTE "note"         /* any number: what the reader should know */
-#define PRF_INFO_REPORT "report"     /* a Python profiler's own text */
-#define PRF_INFO_ROUNDS "rounds"     /* stopwatch: JSON object, how it was measured */
+#define PRF_INFO_NOTE "note"            /* any number: what the reader should know */
+#define PRF_INFO_REPORT "report"        /* a Python profiler's own text */
+#define PRF_INFO_ROUNDS "rounds" /* stopwatch: JSON object, how it was measured */
+
+#pragma GCC visibility pop
 
 #endif

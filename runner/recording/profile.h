@@ -12,7 +12,7 @@
 
 #include "arena.h"
 
-struct prf_code {
+struct prf_function {
     const char *file; /* "" for a C function; "~" is what pstats makes of it */
     const char *name;
     const char *qualname; /* "Sorter.sort"; for a C function its pstats name */
@@ -33,9 +33,9 @@ struct prf_table {
     size_t n_columns;
     size_t n;
     struct prf_key {
-        uint32_t code; /* index in codes[]; site: the function. edge: the caller */
+        uint32_t code;  /* index in codes[]; site: the function. edge: the caller */
         uint32_t other; /* site: line, 0 for the function. edge: the callee */
-    } *keys;
+    } * keys;
     int64_t *values;
 };
 
@@ -45,7 +45,7 @@ struct prf_tree {
     size_t n_columns;
     size_t n; /* nodes, the root included */
     uint32_t *parent;
-    uint32_t *code; /* index in codes[] */
+    uint32_t *code;  /* index in codes[] */
     int64_t *values; /* of node i at i * n_columns */
 };
 
@@ -75,8 +75,8 @@ struct prf_series {
 };
 
 struct prf_profile {
-    struct prf_arena arena; /* owns everything below */
-    struct prf_code *codes; /* [0] is a placeholder: ids count from 1 */
+    struct prf_arena arena;     /* owns everything below */
+    struct prf_function *codes; /* [0] is a placeholder: ids count from 1 */
     size_t n_codes;
     struct prf_tree tree;   /* n <= 1: the profiler has no stacks */
     struct prf_table sites; /* given by the backend, or folded from the tree */

@@ -10,7 +10,8 @@
 
 /* The model of a recording in memory; *out is the caller's (prf_profile_free). What was
    cut off or is damaged is left out and noted; PRF_ECORRUPT only when the header is not
-   that of a recording. Folds the tree into sites and edges when the backend gave none. */
+   that of a recording. Folds the tree into sites and edges when the backend gave none.
+ */
 int prf_recording_parse(const void *data, size_t size, struct prf_profile **out,
                         struct prf_error *err);
 

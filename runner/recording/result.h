@@ -16,7 +16,7 @@ enum prf_status {
     PRF_STATUS_CRASHED, /* a signal, or the process ended under the case */
     PRF_STATUS_TIMEOUT,
     PRF_STATUS_SKIPPED,
-    PRF_STATUS_ERROR,   /* set-up, tear-down or the profiler itself */
+    PRF_STATUS_ERROR, /* set-up, tear-down or the profiler itself */
 };
 
 /* "ok" "failed" ...; the inverse gives -1 for an unknown word. */
@@ -24,22 +24,22 @@ const char *prf_status_name(enum prf_status status);
 int prf_status_parse(const char *name);
 
 struct prf_commit {
-    const char *id;        /* 40 hex digits; NULL: no commit (see note) */
-    const char *branch;    /* NULL: detached */
-    bool dirty;            /* the work tree differs from the commit */
-    const char *tree;      /* tree id of what was measured, uncommitted changes included */
-    int64_t author_time;   /* seconds since 1970, UTC */
-    const char *root;      /* absolute path of the work tree; NULL: no repository */
-    const char *note;      /* why something above is missing, for people */
+    const char *id;     /* 40 hex digits; NULL: no commit (see note) */
+    const char *branch; /* NULL: detached */
+    bool dirty;         /* the work tree differs from the commit */
+    const char *tree;   /* tree id of what was measured, uncommitted changes included */
+    int64_t author_time; /* seconds since 1970, UTC */
+    const char *root;    /* absolute path of the work tree; NULL: no repository */
+    const char *note;    /* why something above is missing, for people */
 };
 
 struct prf_python {
-    const char *version;    /* "3.11.2" */
-    const char *executable; /* absolute path */
+    const char *version;        /* "3.11.2" */
+    const char *executable;     /* absolute path */
     const char *implementation; /* "CPython" */
-    const char *host;       /* "embed" or "python" */
-    const char *flags;      /* build options that matter, as text */
-    const char *libpython;  /* path, NULL for host "python" */
+    const char *host;           /* "embed" or "python" */
+    const char *flags;          /* build options that matter, as text */
+    const char *libpython;      /* path, NULL for host "python" */
 };
 
 struct prf_machine {
@@ -52,11 +52,11 @@ struct prf_machine {
 
 struct prf_run {
     struct prf_arena arena;
-    const char *id;       /* unique, sortable by time */
-    int64_t started_ns;   /* since 1970, UTC */
+    const char *id;     /* unique, sortable by time */
+    int64_t started_ns; /* since 1970, UTC */
     int64_t duration_ns;
     const char *tool_version;
-    const char *command;  /* the command line, quoted for a shell */
+    const char *command; /* the command line, quoted for a shell */
     struct prf_commit commit;
     struct prf_python python;
     struct prf_machine machine;
@@ -64,25 +64,25 @@ struct prf_run {
 
 struct prf_result {
     struct prf_arena arena;
-    const char *id;        /* unique; what export and show take */
+    const char *id; /* unique; what export and show take */
     const char *run_id;
     const char *case_id;   /* "cases/sort.py::Sorting::profile_sort[n=100]" */
     const char *case_hash; /* of the method's source */
     const char *case_file; /* absolute path */
     int case_line;
-    const char *profiler;  /* canonical name */
-    const char *options;   /* JSON object of the options that were given */
+    const char *profiler; /* canonical name */
+    const char *options;  /* JSON object of the options that were given */
     enum prf_status status;
     const char *reason;
-    const char *signal;    /* "SIGSEGV" */
+    const char *signal; /* "SIGSEGV" */
     const char *traceback;
-    const char *output;    /* what the case printed */
-    int64_t started_ns;    /* since 1970 */
-    int64_t duration_ns;   /* of the measured body, -1: not known */
-    int64_t cpu_ns;        /* of the process, user and system */
+    const char *output;  /* what the case printed */
+    int64_t started_ns;  /* since 1970 */
+    int64_t duration_ns; /* of the measured body, -1: not known */
+    int64_t cpu_ns;      /* of the process, user and system */
     int64_t max_rss_bytes;
     struct prf_profile *profile; /* owned; NULL when nothing was recorded */
-    const void *recording; /* borrowed while the result is stored or exported */
+    const void *recording;       /* borrowed while the result is stored or exported */
     size_t recording_size;
 };
 

@@ -1,6 +1,7 @@
-/* Writing a recording: a sink over a file that the runner created. Lives in the measured
-   process. Chunks come out of mapped segments that stay mapped until the end, so rows can
-   be updated in place; a forked child gets private copies and cannot disturb them. */
+/* Writing a recording: a sink over a file that the runner created. Lives in the
+   measured process. Chunks come out of mapped segments that stay mapped until the end,
+   so rows can be updated in place; a forked child gets private copies and cannot
+   disturb them. */
 #ifndef PRF_WRITER_H
 #define PRF_WRITER_H
 

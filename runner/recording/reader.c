@@ -1,0 +1,700 @@
+/* Reading recordings into the model. Never trusts a byte: a recording may have been cut
+   off anywhere, or written by a process that was already corrupting its memory. */
+#include "reader.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <pyprofiler/recording.h>
+
+#include "fold.h"
+
+#define SCHEMA_MAX 64
+
+struct reader {
+    const unsigned char *data;
+    size_t end; /* of what is committed and present */
+    double ns_per_tick;
+    struct prf_profile *p;
+    struct prf_rec_schema schema[SCHEMA_MAX];
+    const char *names[SCHEMA_MAX]; /* of metrics, in the arena */
+    const char *units[SCHEMA_MAX];
+    size_t n_schema;
+    struct code_set *set; /* while codes are read */
+    uint32_t *canonical;  /* code id -> index in codes[], equal codes merged */
+    size_t n_ids;
+    size_t n_damaged;
+    size_t rows[16]; /* rows (or records) of each chunk kind */
+};
+
+typedef int reader_visit(struct reader *r, uint32_t kind, const unsigned char *row,
+                         size_t size);
+
+/* ---- walking ---- */
+
+static int
+reader_walk_chunk(struct reader *r, const struct prf_chunk *chunk, uint64_t used,
+                  reader_visit *visit)
+{
+    const unsigned char *p = (const unsigned char *)(chunk + 1), *end = p + used;
+    while (p < end) {
+        size_t left = (size_t)(end - p);
+        size_t size = chunk->row_size;
+        if (size == 0) {
+            uint32_t own = 0;
+            if (left >= sizeof own) {
+                memcpy(&own, p, sizeof own);
+            }
+            size = own;
+        }
+        if (size < 8 || size > left) {
+            r->n_damaged++;
+            return 0;
+        }
+        int rc = visit(r, chunk->kind, p, size);
+        if (rc < 0) {
+            return rc;
+        }
+        p += size;
+    }
+    return 0;
+}
+
+static int
+reader_walk(struct reader *r, reader_visit *visit)
+{
+    size_t at = PRF_RECORDING_HEADER;
+    while (at + sizeof(struct prf_chunk) <= r->end) {
+        const struct prf_chunk *chunk = (const struct prf_chunk *)(r->data + at);
+        size_t room = r->end - at - sizeof *chunk;
+        uint64_t used = atomic_load_explicit(&chunk->used, memory_order_acquire);
+        if (chunk->capacity > room || used > chunk->capacity ||
+            chunk->capacity % 8 != 0) {
+            r->n_damaged++;
+            return 0; /* without a length there is no way to the next chunk */
+        }
+        if (chunk->kind != PRF_CHUNK_PAD && chunk->kind < 16) {
+            int rc = reader_walk_chunk(r, chunk, used, visit);
+            if (rc < 0) {
+                return rc;
+            }
+        }
+        at += sizeof *chunk + chunk->capacity;
+    }
+    return 0;
+}
+
+/* ---- schema ---- */
+
+static int
+reader_visit_schema(struct reader *r, uint32_t kind, const unsigned char *row,
+                    size_t size)
+{
+    struct prf_rec_schema s;
+    r->rows[kind]++;
+    if (kind != PRF_CHUNK_SCHEMA || r->n_schema == SCHEMA_MAX || size < sizeof s) {
+        return 0;
+    }
+    memcpy(&s, row, sizeof s);
+    if (sizeof s + s.name_len + s.unit_len > size) {
+        r->n_damaged++;
+        return 0;
+    }
+    const char *text = (const char *)row + sizeof s;
+    bool tick = s.unit_len == 4 && memcmp(text + s.name_len, "tick", 4) == 0;
+    struct prf_arena *arena = &r->p->arena;
+    const char *name = prf_arena_strndup(arena, text, s.name_len);
+    const char *unit =
+        tick ? "ns" : prf_arena_strndup(arena, text + s.name_len, s.unit_len);
+    if (name == NULL || unit == NULL) {
+        return PRF_ENOMEM;
+    }
+    s.reserved[0] = tick;
+    r->schema[r->n_schema] = s;
+    r->names[r->n_schema] = name;
+    r->units[r->n_schema++] = unit;
+    return 0;
+}
+
+static double
+reader_scale(const struct reader *r, size_t metric)
+{
+    return r->schema[metric].reserved[0] ? r->ns_per_tick : 1.0;
+}
+
+static size_t
+reader_count_scope(const struct reader *r, enum prf_scope scope)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < r->n_schema; i++) {
+        n += r->schema[i].scope == scope;
+    }
+    return n;
+}
+
+/* The name of a tree's column: "calls", "own_ns", "own_bytes". */
+static const char *
+reader_node_column(struct reader *r, size_t metric)
+{
+    if (r->schema[metric].fold != PRF_FOLD_COST) {
+        return r->names[metric];
+    }
+    char name[128];
+    bool plain = strcmp(r->names[metric], "time") == 0;
+    snprintf(name, sizeof name, "own_%s%s%s", plain ? "" : r->names[metric],
+             plain ? "" : "_", r->units[metric]);
+    return prf_arena_strdup(&r->p->arena, name);
+}
+
+static int
+reader_columns(struct reader *r, enum prf_scope scope, struct prf_column **columns,
+               size_t *n_columns)
+{
+    size_t n = reader_count_scope(r, scope);
+    *n_columns = n;
+    *columns = prf_arena_alloc(&r->p->arena, (n + 1) * sizeof **columns);
+    if (*columns == NULL) {
+        return PRF_ENOMEM;
+    }
+    struct prf_column *c = *columns;
+    for (size_t i = 0; i < r->n_schema; i++) {
+        if (r->schema[i].scope != scope) {
+            continue;
+        }
+        c->name = scope == PRF_SCOPE_NODE ? reader_node_column(r, i) : r->names[i];
+        c->unit = r->units[i];
+        c->better = r->schema[i].better;
+        if (c->name == NULL) {
+            return PRF_ENOMEM;
+        }
+        c++;
+    }
+    return 0;
+}
+
+static void
+reader_scale_row(struct reader *r, enum prf_scope scope, const unsigned char *row,
+                 int64_t *values)
+{
+    size_t c = 0;
+    for (size_t i = 0; i < r->n_schema; i++) {
+        if (r->schema[i].scope != scope) {
+            continue;
+        }
+        int64_t value;
+        memcpy(&value, row + 8 * c, sizeof value);
+        values[c++] = r->schema[i].reserved[0]
+                          ? (int64_t)llround((double)value * r->ns_per_tick)
+                          : value;
+    }
+}
+
+/* ---- codes ---- */
+
+static uint64_t
+reader_hash(const void *data, size_t n, uint64_t h)
+{
+    const unsigned char *p = data;
+    for (size_t i = 0; i < n; i++) {
+        h = (h ^ p[i]) * 0x100000001B3u; /* FNV-1a */
+    }
+    return h;
+}
+
+static bool
+reader_same_code(const struct prf_function *a, const struct prf_function *b)
+{
+    return a->first_line == b->first_line && a->flags == b->flags &&
+           strcmp(a->qualname, b->qualname) == 0 && strcmp(a->file, b->file) == 0;
+}
+
+struct code_set {
+    uint32_t *slots; /* index in codes[], 0: free */
+    size_t mask;
+};
+
+static uint32_t
+code_set_add(struct code_set *set, struct prf_profile *p,
+             const struct prf_function *code)
+{
+    uint64_t h = reader_hash(code->file, strlen(code->file), code->first_line);
+    h = reader_hash(code->qualname, strlen(code->qualname), h);
+    size_t i = (size_t)h & set->mask;
+    while (set->slots[i] != 0 && !reader_same_code(&p->codes[set->slots[i]], code)) {
+        i = (i + 1) & set->mask;
+    }
+    if (set->slots[i] == 0) {
+        p->codes[p->n_codes] = *code;
+        set->slots[i] = (uint32_t)p->n_codes++;
+    }
+    return set->slots[i];
+}
+
+static int
+reader_code(struct reader *r, struct code_set *set, const unsigned char *row,
+            size_t size)
+{
+    struct prf_rec_code rec = {0};
+    struct prf_function code = {.file = "?", .name = "?", .qualname = "?"};
+    if (size >= sizeof rec) {
+        memcpy(&rec, row, sizeof rec);
+    }
+    uint64_t text_len = (uint64_t)rec.file_len + rec.name_len + rec.qual_len;
+    if (size < sizeof rec || text_len > size - sizeof rec) {
+        r->n_damaged++;
+    } else {
+        const char *text = (const char *)row + sizeof rec;
+        struct prf_arena *arena = &r->p->arena;
+        code.first_line = rec.first_line;
+        code.flags = rec.flags;
+        code.file = prf_arena_strndup(arena, text, rec.file_len);
+        code.name = prf_arena_strndup(arena, text + rec.file_len, rec.name_len);
+        code.qualname =
+            prf_arena_strndup(arena, text + rec.file_len + rec.name_len, rec.qual_len);
+        if (!code.file || !code.name || !code.qualname) {
+            return PRF_ENOMEM;
+        }
+    }
+    r->canonical[++r->n_ids] = code_set_add(set, r->p, &code);
+    return 0;
+}
+
+static int
+reader_visit_code(struct reader *r, uint32_t kind, const unsigned char *row,
+                  size_t size)
+{
+    return kind == PRF_CHUNK_CODE ? reader_code(r, r->set, row, size) : 0;
+}
+
+static int
+reader_codes(struct reader *r)
+{
+    size_t n = r->rows[PRF_CHUNK_CODE], slots = 16;
+    while (slots < 2 * n + 2) {
+        slots *= 2;
+    }
+    struct code_set set = {.mask = slots - 1};
+    set.slots = calloc(slots, sizeof *set.slots);
+    r->canonical = calloc(n + 1, sizeof *r->canonical);
+    r->p->codes = prf_arena_alloc(&r->p->arena, (n + 1) * sizeof *r->p->codes);
+    int rc = PRF_ENOMEM;
+    if (set.slots != NULL && r->canonical != NULL && r->p->codes != NULL) {
+        r->p->codes[0] = (struct prf_function){.file = "", .name = "", .qualname = ""};
+        r->p->n_codes = 1;
+        r->set = &set;
+        rc = reader_walk(r, reader_visit_code);
+        r->set = NULL;
+    }
+    free(set.slots);
+    return rc;
+}
+
+static uint32_t
+reader_code_index(struct reader *r, uint32_t id)
+{
+    if (id == 0 || id > r->n_ids) {
+        r->n_damaged++;
+        return 0;
+    }
+    return r->canonical[id];
+}
+
+/* ---- tables ---- */
+
+static void
+reader_node(struct reader *r, const unsigned char *row)
+{
+    struct prf_tree *t = &r->p->tree;
+    struct prf_rec_node node;
+    memcpy(&node, row, sizeof node);
+    size_t i = t->n++;
+    t->code[i] = reader_code_index(r, node.code);
+    t->parent[i] = node.parent;
+    if (node.parent >= i) { /* parents are written before their children */
+        t->parent[i] = 0;
+        r->n_damaged++;
+    }
+    reader_scale_row(r, PRF_SCOPE_NODE, row + sizeof node,
+                     t->values + i * t->n_columns);
+}
+
+static void
+reader_table_row(struct reader *r, struct prf_table *table, enum prf_scope scope,
+                 const unsigned char *row)
+{
+    uint32_t ids[2];
+    memcpy(ids, row, sizeof ids);
+    struct prf_key *key = &table->keys[table->n];
+    key->code = reader_code_index(r, ids[0]);
+    key->other = scope == PRF_SCOPE_EDGE ? reader_code_index(r, ids[1]) : ids[1];
+    reader_scale_row(r, scope, row + sizeof ids,
+                     table->values + table->n * table->n_columns);
+    table->n++;
+}
+
+static void
+reader_sample(struct reader *r, const unsigned char *row)
+{
+    struct prf_rec_sample s;
+    memcpy(&s, row, sizeof s);
+    if (s.metric >= r->n_schema || r->schema[s.metric].scope != PRF_SCOPE_RESULT) {
+        r->n_damaged++;
+        return;
+    }
+    size_t index = 0;
+    for (size_t i = 0; i < s.metric; i++) {
+        index += r->schema[i].scope == PRF_SCOPE_RESULT;
+    }
+    struct prf_metric_values *m = &r->p->metrics[index];
+    if (s.flags & PRF_SAMPLE_WARMUP) {
+        m->n_warmup++;
+    } else if (isfinite(s.value)) {
+        m->samples[m->n++] = s.value * reader_scale(r, s.metric);
+    }
+}
+
+static int
+reader_point(struct reader *r, const unsigned char *row)
+{
+    struct prf_rec_point pt;
+    memcpy(&pt, row, sizeof pt);
+    struct prf_profile *p = r->p;
+    if (pt.series >= r->n_schema || r->schema[pt.series].scope != PRF_SCOPE_SERIES) {
+        r->n_damaged++;
+        return 0;
+    }
+    struct prf_series *s = NULL;
+    for (size_t i = 0; i < p->n_series && s == NULL; i++) {
+        if (p->series[i].name == r->names[pt.series] &&
+            p->series[i].process == pt.process) {
+            s = &p->series[i];
+        }
+    }
+    if (s == NULL) {
+        size_t room = r->rows[PRF_CHUNK_SERIES];
+        struct prf_series *more =
+            prf_arena_alloc(&p->arena, (p->n_series + 1) * sizeof *more);
+        if (more == NULL) {
+            return PRF_ENOMEM;
+        }
+        if (p->n_series > 0) {
+            memcpy(more, p->series, p->n_series * sizeof *more);
+        }
+        p->series = more;
+        s = &more[p->n_series++];
+        s->name = r->names[pt.series];
+        s->unit = r->units[pt.series];
+        s->process = pt.process;
+        s->at_ns = prf_arena_alloc(&p->arena, room * sizeof *s->at_ns);
+        s->values = prf_arena_alloc(&p->arena, room * sizeof *s->values);
+        if (s->at_ns == NULL || s->values == NULL) {
+            return PRF_ENOMEM;
+        }
+    }
+    s->at_ns[s->n] = pt.at_ns;
+    s->values[s->n++] = pt.value;
+    return 0;
+}
+
+/* ---- records ---- */
+
+static int
+reader_mark(struct reader *r, const unsigned char *row, size_t size)
+{
+    struct prf_rec_mark rec;
+    if (size < sizeof rec) {
+        r->n_damaged++;
+        return 0;
+    }
+    memcpy(&rec, row, sizeof rec);
+    if (rec.name_len > size - sizeof rec) {
+        r->n_damaged++;
+        return 0;
+    }
+    struct prf_mark *mark = &r->p->marks[r->p->n_marks];
+    mark->name =
+        prf_arena_strndup(&r->p->arena, (const char *)row + sizeof rec, rec.name_len);
+    mark->at_ns = rec.at_ns;
+    mark->delta_ns = rec.delta_ns;
+    mark->n = rec.n;
+    if (mark->name == NULL) {
+        return PRF_ENOMEM;
+    }
+    r->p->n_marks++;
+    return 0;
+}
+
+static void
+reader_set_info(struct prf_profile *p, const char *key, const char *text)
+{
+    const struct {
+        const char *key;
+        const char **field;
+    } fields[] = {
+        {PRF_INFO_PHASE, &p->phase},   {PRF_INFO_STATUS, &p->status},
+        {PRF_INFO_REASON, &p->reason}, {PRF_INFO_TRACEBACK, &p->traceback},
+        {PRF_INFO_REPORT, &p->report}, {PRF_INFO_ROUNDS, &p->rounds},
+    };
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        if (strcmp(key, fields[i].key) == 0) {
+            *fields[i].field = text;
+            return;
+        }
+    }
+    if (strcmp(key, PRF_INFO_NOTE) == 0) {
+        p->notes[p->n_notes++] = text;
+    } else if (strcmp(key, PRF_INFO_DURATION) == 0) {
+        p->duration_ns = strtoll(text, NULL, 10);
+    }
+}
+
+static int
+reader_info(struct reader *r, const unsigned char *row, size_t size)
+{
+    struct prf_rec_info rec;
+    if (size < sizeof rec) {
+        r->n_damaged++;
+        return 0;
+    }
+    memcpy(&rec, row, sizeof rec);
+    if ((uint64_t)rec.key_len + rec.text_len > size - sizeof rec) {
+        r->n_damaged++;
+        return 0;
+    }
+    const char *text = (const char *)row + sizeof rec;
+    char *key = prf_arena_strndup(&r->p->arena, text, rec.key_len);
+    char *value = prf_arena_strndup(&r->p->arena, text + rec.key_len, rec.text_len);
+    if (key == NULL || value == NULL) {
+        return PRF_ENOMEM;
+    }
+    reader_set_info(r->p, key, value);
+    return 0;
+}
+
+static int
+reader_visit_rows(struct reader *r, uint32_t kind, const unsigned char *row,
+                  size_t size)
+{
+    struct prf_profile *p = r->p;
+    const size_t need[16] = {
+        [PRF_CHUNK_NODE] = 8 + 8 * p->tree.n_columns,
+        [PRF_CHUNK_SITE] = 8 + 8 * p->sites.n_columns,
+        [PRF_CHUNK_EDGE] = 8 + 8 * p->edges.n_columns,
+        [PRF_CHUNK_SAMPLE] = sizeof(struct prf_rec_sample),
+        [PRF_CHUNK_SERIES] = sizeof(struct prf_rec_point),
+    };
+    if (need[kind] != 0 && size != need[kind]) {
+        r->n_damaged++;
+        return 0;
+    }
+    switch (kind) {
+    case PRF_CHUNK_NODE:
+        reader_node(r, row);
+        break;
+    case PRF_CHUNK_SITE:
+        reader_table_row(r, &p->sites, PRF_SCOPE_SITE, row);
+        break;
+    case PRF_CHUNK_EDGE:
+        reader_table_row(r, &p->edges, PRF_SCOPE_EDGE, row);
+        break;
+    case PRF_CHUNK_SAMPLE:
+        reader_sample(r, row);
+        break;
+    case PRF_CHUNK_SERIES:
+        return reader_point(r, row);
+    case PRF_CHUNK_MARK:
+        return reader_mark(r, row, size);
+    case PRF_CHUNK_INFO:
+        return reader_info(r, row, size);
+    default:
+        break;
+    }
+    return 0;
+}
+
+static int
+reader_reserve_table(struct reader *r, enum prf_scope scope, uint32_t kind,
+                     struct prf_table *table)
+{
+    int rc = reader_columns(r, scope, &table->columns, &table->n_columns);
+    size_t n = r->rows[kind] + 1;
+    table->keys = prf_arena_alloc(&r->p->arena, n * sizeof *table->keys);
+    table->values =
+        prf_arena_alloc(&r->p->arena, n * table->n_columns * sizeof *table->values);
+    return rc < 0 || table->keys == NULL || table->values == NULL ? PRF_ENOMEM : 0;
+}
+
+static int
+reader_reserve_tree(struct reader *r)
+{
+    struct prf_tree *t = &r->p->tree;
+    struct prf_arena *arena = &r->p->arena;
+    int rc = reader_columns(r, PRF_SCOPE_NODE, &t->columns, &t->n_columns);
+    size_t n = r->rows[PRF_CHUNK_NODE] + 1;
+    t->parent = prf_arena_alloc(arena, n * sizeof *t->parent);
+    t->code = prf_arena_alloc(arena, n * sizeof *t->code);
+    t->values = prf_arena_alloc(arena, n * t->n_columns * sizeof *t->values + 1);
+    t->n = 1; /* the root */
+    return rc < 0 || !t->parent || !t->code || !t->values ? PRF_ENOMEM : 0;
+}
+
+static int
+reader_reserve_metrics(struct reader *r)
+{
+    struct prf_profile *p = r->p;
+    size_t n = reader_count_scope(r, PRF_SCOPE_RESULT);
+    p->metrics = prf_arena_alloc(&p->arena, (n + 1) * sizeof *p->metrics);
+    if (p->metrics == NULL) {
+        return PRF_ENOMEM;
+    }
+    for (size_t i = 0; i < r->n_schema; i++) {
+        if (r->schema[i].scope != PRF_SCOPE_RESULT) {
+            continue;
+        }
+        struct prf_metric_values *m = &p->metrics[p->n_metrics++];
+        m->name = r->names[i];
+        m->unit = r->units[i];
+        m->better = r->schema[i].better;
+        m->samples = prf_arena_alloc(&p->arena, (r->rows[PRF_CHUNK_SAMPLE] + 1) *
+                                                    sizeof *m->samples);
+        if (m->samples == NULL) {
+            return PRF_ENOMEM;
+        }
+    }
+    return 0;
+}
+
+static int
+reader_reserve(struct reader *r)
+{
+    struct prf_profile *p = r->p;
+    p->marks =
+        prf_arena_alloc(&p->arena, (r->rows[PRF_CHUNK_MARK] + 1) * sizeof *p->marks);
+    /* one more note than records: the reader adds its own about damage */
+    p->notes =
+        prf_arena_alloc(&p->arena, (r->rows[PRF_CHUNK_INFO] + 2) * sizeof *p->notes);
+    if (p->marks == NULL || p->notes == NULL || reader_reserve_tree(r) < 0 ||
+        reader_reserve_table(r, PRF_SCOPE_SITE, PRF_CHUNK_SITE, &p->sites) < 0 ||
+        reader_reserve_table(r, PRF_SCOPE_EDGE, PRF_CHUNK_EDGE, &p->edges) < 0) {
+        return PRF_ENOMEM;
+    }
+    return reader_reserve_metrics(r);
+}
+
+static int
+reader_fold(struct reader *r, struct prf_error *err)
+{
+    enum prf_fold folds[SCHEMA_MAX];
+    size_t n = 0;
+    for (size_t i = 0; i < r->n_schema; i++) {
+        if (r->schema[i].scope == PRF_SCOPE_NODE) {
+            folds[n++] = r->schema[i].fold;
+        }
+    }
+    return r->p->sites.n == 0 ? prf_fold_tree(r->p, folds, err) : 0;
+}
+
+static void
+reader_note_damage(struct reader *r)
+{
+    char text[128];
+    if (r->n_damaged > 0) {
+        snprintf(text, sizeof text,
+                 "%zu damaged entries of the recording were left out", r->n_damaged);
+        char *note = prf_arena_strdup(&r->p->arena, text);
+        if (note != NULL) {
+            r->p->notes[r->p->n_notes++] = note;
+        }
+    }
+}
+
+size_t
+prf_recording_size(const void *data, size_t size)
+{
+    const struct prf_rec_header *h = data;
+    if (size < PRF_RECORDING_HEADER) {
+        return size;
+    }
+    uint64_t committed = atomic_load_explicit(&h->committed, memory_order_acquire);
+    return committed < size ? (size_t)committed : size;
+}
+
+int
+prf_recording_parse(const void *data, size_t size, struct prf_profile **out,
+                    struct prf_error *err)
+{
+    const struct prf_rec_header *h = data;
+    if (size < PRF_RECORDING_HEADER ||
+        memcmp(h->magic, PRF_RECORDING_MAGIC, sizeof PRF_RECORDING_MAGIC) != 0 ||
+        h->version != PRF_RECORDING_VERSION) {
+        return prf_fail(err, PRF_ECORRUPT, "not a recording of version %u",
+                        PRF_RECORDING_VERSION);
+    }
+    struct reader r = {
+        .data = data,
+        .end = prf_recording_size(data, size),
+        .ns_per_tick = isfinite(h->ns_per_tick) ? h->ns_per_tick : 1.0,
+        .p = calloc(1, sizeof *r.p),
+    };
+    int rc = PRF_ENOMEM;
+    if (r.p == NULL) {
+        goto out;
+    }
+    r.p->duration_ns = -1;
+    r.p->pid = h->pid;
+    r.p->n_lost = atomic_load_explicit(&h->n_lost, memory_order_relaxed);
+    if ((rc = reader_walk(&r, reader_visit_schema)) < 0 ||
+        (rc = reader_codes(&r)) < 0 || (rc = reader_reserve(&r)) < 0 ||
+        (rc = reader_walk(&r, reader_visit_rows)) < 0 ||
+        (rc = reader_fold(&r, err)) < 0) {
+        goto out;
+    }
+    reader_note_damage(&r);
+    *out = r.p;
+    r.p = NULL;
+out:
+    free(r.canonical);
+    prf_profile_free(r.p);
+    return rc < 0 ? prf_fail(err, rc, "out of memory while reading a recording") : 0;
+}
+
+int
+prf_recording_read(const char *path, struct prf_profile **out, struct prf_error *err)
+{
+    int rc = 0;
+    struct stat st;
+    void *data = MAP_FAILED;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) < 0) {
+        rc = prf_fail(err, PRF_EIO, "cannot read the recording '%s': %s", path,
+                      strerror(errno));
+        goto out;
+    }
+    if (st.st_size < (off_t)PRF_RECORDING_HEADER) {
+        rc = prf_fail(err, PRF_ECORRUPT, "'%s' is not a recording", path);
+        goto out;
+    }
+    data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (data == MAP_FAILED) {
+        rc = prf_fail(err, PRF_EIO, "cannot read the recording '%s': %s", path,
+                      strerror(errno));
+        goto out;
+    }
+    rc = prf_recording_parse(data, (size_t)st.st_size, out, err);
+out:
+    if (data != MAP_FAILED) {
+        munmap(data, (size_t)st.st_size);
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    return rc;
+}

@@ -1,0 +1,149 @@
+/* Records and rows over the extents of any sink; see <pyprofiler/sink.h>. */
+#include <pyprofiler/sink.h>
+
+#include <stdlib.h>
+
+#include <pyprofiler/backend.h>
+
+void
+prf_rows_init(struct prf_rows *rows, struct prf_sink *sink, uint32_t kind,
+              uint32_t row_size)
+{
+    *rows = (struct prf_rows){.sink = sink, .kind = kind, .row_size = row_size};
+}
+
+int
+prf_rows_extend(struct prf_rows *rows)
+{
+    struct prf_extent next;
+    struct prf_sink *sink = rows->sink;
+    if (sink->ops->extend(sink, rows->kind, rows->row_size, rows->row_size, &next) <
+        0) {
+        sink->ops->lost(sink, 1);
+        return -1;
+    }
+    rows->extent = next;
+    return 0;
+}
+
+/* Zeroed room for a record of `size` bytes, a multiple of 8; NULL: lost. The record is
+   part of the result once sink_commit has been called for it. */
+static void *
+sink_reserve(struct prf_sink *sink, uint32_t kind, size_t size)
+{
+    struct prf_extent *e = &sink->open[kind];
+    uint64_t used = e->used ? atomic_load_explicit(e->used, memory_order_relaxed) : 0;
+    if (used + size > e->capacity) {
+        if (size > UINT32_MAX || sink->ops->extend(sink, kind, 0, size, e) < 0) {
+            sink->ops->lost(sink, 1);
+            return NULL;
+        }
+        used = 0;
+    }
+    return e->data + used;
+}
+
+static void
+sink_commit(struct prf_sink *sink, uint32_t kind, size_t size)
+{
+    atomic_fetch_add_explicit(sink->open[kind].used, size, memory_order_release);
+}
+
+static size_t
+sink_round(size_t size)
+{
+    return (size + 7) & ~(size_t)7;
+}
+
+uint32_t
+prf_sink_code(struct prf_sink *sink, const char *file, const char *name,
+              const char *qualname, uint32_t first_line, uint32_t flags)
+{
+    struct prf_rec_code head = {
+        .first_line = first_line,
+        .flags = flags,
+        .file_len = (uint32_t)strlen(file),
+        .name_len = (uint32_t)strlen(name),
+        .qual_len = (uint32_t)strlen(qualname),
+    };
+    size_t size =
+        sink_round(sizeof head + head.file_len + head.name_len + head.qual_len);
+    head.size = (uint32_t)size;
+    char *room = sink_reserve(sink, PRF_CHUNK_CODE, size);
+    if (room == NULL) {
+        return 0;
+    }
+    char *text = room + sizeof head;
+    memcpy(room, &head, sizeof head);
+    memcpy(text, file, head.file_len);
+    memcpy(text + head.file_len, name, head.name_len);
+    memcpy(text + head.file_len + head.name_len, qualname, head.qual_len);
+    sink_commit(sink, PRF_CHUNK_CODE, size);
+    return ++sink->n_codes;
+}
+
+void
+prf_sink_sample(struct prf_rows *samples, uint32_t metric, uint32_t flags, double value)
+{
+    struct prf_rec_sample *row = prf_rows_add(samples);
+    if (row != NULL) {
+        *row =
+            (struct prf_rec_sample){.metric = metric, .flags = flags, .value = value};
+    }
+}
+
+void
+prf_sink_mark(struct prf_sink *sink, const struct prf_rec_mark *mark, const char *name)
+{
+    struct prf_rec_mark head = *mark;
+    head.name_len = (uint32_t)strlen(name);
+    size_t size = sink_round(sizeof head + head.name_len);
+    head.size = (uint32_t)size;
+    char *room = sink_reserve(sink, PRF_CHUNK_MARK, size);
+    if (room != NULL) {
+        memcpy(room, &head, sizeof head);
+        memcpy(room + sizeof head, name, head.name_len);
+        sink_commit(sink, PRF_CHUNK_MARK, size);
+    }
+}
+
+void
+prf_sink_schema(struct prf_sink *sink, const struct prf_metric *metrics)
+{
+    for (const struct prf_metric *m = metrics; m->name != NULL; m++) {
+        struct prf_rec_schema head = {
+            .scope = (uint8_t)m->scope,
+            .better = (uint8_t)m->better,
+            .fold = (uint8_t)m->fold,
+            .name_len = (uint8_t)strlen(m->name),
+            .unit_len = (uint8_t)strlen(m->unit),
+        };
+        size_t size = sink_round(sizeof head + head.name_len + head.unit_len);
+        head.size = (uint32_t)size;
+        char *room = sink_reserve(sink, PRF_CHUNK_SCHEMA, size);
+        if (room != NULL) {
+            memcpy(room, &head, sizeof head);
+            memcpy(room + sizeof head, m->name, head.name_len);
+            memcpy(room + sizeof head + head.name_len, m->unit, head.unit_len);
+            sink_commit(sink, PRF_CHUNK_SCHEMA, size);
+        }
+    }
+}
+
+void
+prf_sink_info(struct prf_sink *sink, const char *key, const char *text)
+{
+    struct prf_rec_info head = {
+        .key_len = (uint32_t)strlen(key),
+        .text_len = (uint32_t)strlen(text),
+    };
+    size_t size = sink_round(sizeof head + head.key_len + head.text_len);
+    head.size = (uint32_t)size;
+    char *room = sink_reserve(sink, PRF_CHUNK_INFO, size);
+    if (room != NULL) {
+        memcpy(room, &head, sizeof head);
+        memcpy(room + sizeof head, key, head.key_len);
+        memcpy(room + sizeof head + head.key_len, text, head.text_len);
+        sink_commit(sink, PRF_CHUNK_INFO, size);
+    }
+}
