@@ -262,8 +262,11 @@ static PyMethodDef session_methods[] = {
     {NULL},
 };
 
+static char session_doc[] =
+    "Session(name, options)\n--\n\nA profiler by name; options as text.";
+
 static PyType_Slot session_slots[] = {
-    {Py_tp_doc, "Session(name, options)\n--\n\nA profiler by name; options as text."},
+    {Py_tp_doc, session_doc},
     {Py_tp_init, session_init},
     {Py_tp_new, PyType_GenericNew},
     {Py_tp_dealloc, session_dealloc},

@@ -46,7 +46,7 @@ def _run_cleanups(stack):
 
 
 class ProfilerCase:
-    """Methods whose name starts with ``profile_`` are cases, each on its own instance."""
+    """Methods named ``profile_*`` are cases, each run on an instance of its own."""
 
     def __init__(self, profiler=None, func=None):
         """
