@@ -3,6 +3,7 @@
 
 #include "interp.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "pyerr.h"
@@ -16,11 +17,15 @@ interp_fail_status(struct prf_error *err, PyStatus status)
 }
 
 static int
-interp_init(const char *executable, struct prf_error *err)
+interp_init(const char *executable, const char *hash_seed, struct prf_error *err)
 {
     PyConfig config;
     PyConfig_InitPythonConfig(&config);
     config.parse_argv = 0;
+    if (hash_seed != NULL) {
+        config.use_hash_seed = 1;
+        config.hash_seed = strtoul(hash_seed, NULL, 10);
+    }
     /* The executable's path alone is what makes a venv a venv. */
     PyStatus status =
         PyConfig_SetBytesString(&config, &config.program_name, executable);
@@ -71,7 +76,8 @@ prf_interp_start(const json_t *init, struct prf_error *err)
         return prf_fail(err, PRF_EPROTOCOL,
                         "init needs an executable and a package_dir");
     }
-    int rc = Py_IsInitialized() ? 0 : interp_init(executable, err);
+    const char *seed = json_string_value(json_object_get(init, "hash_seed"));
+    int rc = Py_IsInitialized() ? 0 : interp_init(executable, seed, err);
     return rc < 0 ? rc : interp_add_package(folder, err);
 }
 
