@@ -35,7 +35,7 @@ static void
 callgrind_put_function(struct callgrind_file *file, uint32_t id, const char *file_key,
                        const char *name_key)
 {
-    const struct prf_code *code = prf_row_code(file->profile, id);
+    const struct prf_function *code = prf_row_code(file->profile, id);
     const char *path = prf_code_file(code, file->strip_dirs);
     prf_strbuf_clear(&file->text);
     /* "(" would begin a compressed name. */

@@ -143,7 +143,7 @@ csv_put_site(struct csv_file *file, const struct prf_profile *p, size_t row,
              bool strip_dirs)
 {
     const struct prf_table *sites = &p->sites;
-    const struct prf_code *code = prf_row_code(p, sites->keys[row].code);
+    const struct prf_function *code = prf_row_code(p, sites->keys[row].code);
     csv_put_next(file, prf_code_file(code, strip_dirs));
     fprintf(file->out, ",%" PRIu32, prf_row_line(p, sites->keys[row]));
     csv_put_next(file, code->qualname);

@@ -52,7 +52,7 @@ prf_stack_column(const struct prf_tree *tree)
 }
 
 void
-prf_frame_add(struct prf_strbuf *sb, const struct prf_code *code, bool strip_dirs)
+prf_frame_add(struct prf_strbuf *sb, const struct prf_function *code, bool strip_dirs)
 {
     const char *file = prf_code_file(code, strip_dirs);
     if (strcmp(file, "~") != 0) {

@@ -87,7 +87,7 @@ json_metric(struct prf_jsonout *js, const struct prf_metric_values *metric)
 }
 
 static void
-json_function(struct prf_jsonout *js, const struct prf_code *code, uint32_t line,
+json_function(struct prf_jsonout *js, const struct prf_function *code, uint32_t line,
               bool strip_dirs)
 {
     prf_json_text(js, "file", prf_code_file(code, strip_dirs));
@@ -140,8 +140,8 @@ json_edges(struct prf_jsonout *js, const struct prf_profile *p, bool strip_dirs)
     prf_json_open(js, "edges", '[');
     for (size_t i = 0; i < p->edges.n; i++) {
         struct prf_key key = p->edges.keys[i];
-        const struct prf_code *caller = prf_row_code(p, key.code);
-        const struct prf_code *callee = prf_row_code(p, key.other);
+        const struct prf_function *caller = prf_row_code(p, key.code);
+        const struct prf_function *callee = prf_row_code(p, key.other);
         prf_json_open(js, NULL, '{');
         prf_json_open(js, "caller", '{');
         json_function(js, caller, caller->first_line, strip_dirs);

@@ -140,7 +140,7 @@ prf_shorten_add(struct prf_strbuf *sb, const char *text, size_t width,
 }
 
 const char *
-prf_code_file(const struct prf_code *code, bool strip_dirs)
+prf_code_file(const struct prf_function *code, bool strip_dirs)
 {
     if ((code->flags & PRF_CODE_C) != 0 || code->file == NULL || code->file[0] == '\0') {
         return "~";
@@ -149,10 +149,10 @@ prf_code_file(const struct prf_code *code, bool strip_dirs)
     return slash != NULL ? slash + 1 : code->file;
 }
 
-const struct prf_code *
+const struct prf_function *
 prf_row_code(const struct prf_profile *profile, uint32_t id)
 {
-    static const struct prf_code unknown = {
+    static const struct prf_function unknown = {
         .file = "", .name = "<unknown>", .qualname = "<unknown>"};
     return id > 0 && id < profile->n_codes ? &profile->codes[id] : &unknown;
 }
@@ -164,7 +164,7 @@ prf_row_line(const struct prf_profile *profile, struct prf_key key)
 }
 
 void
-prf_label_add(struct prf_strbuf *sb, const struct prf_code *code, uint32_t line,
+prf_label_add(struct prf_strbuf *sb, const struct prf_function *code, uint32_t line,
               bool strip_dirs)
 {
     const char *file = prf_code_file(code, strip_dirs);

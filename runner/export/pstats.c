@@ -87,13 +87,13 @@ pstats_put_tuple(FILE *out, uint32_t n)
 }
 
 static const char *
-pstats_name(const struct prf_code *code)
+pstats_name(const struct prf_function *code)
 {
     return (code->flags & PRF_CODE_C) != 0 ? code->qualname : code->name;
 }
 
 static void
-pstats_put_key(struct pstats_file *file, const struct prf_code *code)
+pstats_put_key(struct pstats_file *file, const struct prf_function *code)
 {
     pstats_put_tuple(file->out, 3);
     pstats_put_text(file, prf_code_file(code, file->strip_dirs));
@@ -105,8 +105,8 @@ static int
 pstats_compare_codes(const void *left, const void *right, void *arg)
 {
     const struct pstats_file *file = arg;
-    const struct prf_code *a = prf_row_code(file->profile, *(const uint32_t *)left);
-    const struct prf_code *b = prf_row_code(file->profile, *(const uint32_t *)right);
+    const struct prf_function *a = prf_row_code(file->profile, *(const uint32_t *)left);
+    const struct prf_function *b = prf_row_code(file->profile, *(const uint32_t *)right);
     int order = strcmp(prf_code_file(a, file->strip_dirs),
                        prf_code_file(b, file->strip_dirs));
     if (order == 0) {

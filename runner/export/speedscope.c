@@ -126,7 +126,7 @@ static void
 speedscope_frames(struct prf_jsonout *js, const struct prf_profile *p, bool strip_dirs)
 {
     for (uint32_t id = 0; id < p->n_codes; id++) {
-        const struct prf_code *code = prf_row_code(p, id);
+        const struct prf_function *code = prf_row_code(p, id);
         prf_json_open(js, NULL, '{');
         prf_json_text(js, "name", code->qualname);
         prf_json_text(js, "file", prf_code_file(code, strip_dirs));
