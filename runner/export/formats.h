@@ -23,12 +23,13 @@ struct prf_call_index {
 };
 bool prf_call_index(const struct prf_table *table, struct prf_call_index *out);
 
-/* Column of the tree that stack formats weigh by: own time, else the first amount that is
-   no count, else the first. -1: the tree has none. */
+/* Column of the tree that stack formats weigh by: own time, else the first amount that
+   is no count, else the first. -1: the tree has none. */
 int prf_stack_column(const struct prf_tree *tree);
 
 /* The name of a frame in stack formats, "file:Class.function", on one line. */
 
-void prf_frame_add(struct prf_strbuf *sb, const struct prf_function *code, bool strip_dirs);
+void prf_frame_add(struct prf_strbuf *sb, const struct prf_function *code,
+                   bool strip_dirs);
 
 #endif

@@ -1,5 +1,5 @@
-/* Format "json": the machine's twin of every report, schema "pyprofiler/run/1". Keys are
-   only ever added to it. */
+/* Format "json": the machine's twin of every report, schema "pyprofiler/run/1". Keys
+   are only ever added to it. */
 #include <jansson.h>
 #include <stdlib.h>
 
@@ -196,7 +196,8 @@ json_series(struct prf_jsonout *js, const struct prf_profile *p)
 static void
 json_rounds(struct prf_jsonout *js, const struct prf_profile *p)
 {
-    json_t *rounds = p->rounds ? json_loads(p->rounds, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    json_t *rounds =
+        p->rounds ? json_loads(p->rounds, JSON_REJECT_DUPLICATES, NULL) : NULL;
     char *text = rounds != NULL ? json_dumps(rounds, JSON_COMPACT) : NULL;
     prf_json_raw(js, "rounds", text != NULL ? text : "null");
     free(text);
@@ -245,7 +246,8 @@ json_result(struct prf_jsonout *js, const struct prf_result *result,
     } else {
         prf_json_int(js, "duration_ns", result->duration_ns);
     }
-    int rc = json_profile(js, result->profile ? result->profile : &nothing, options, err);
+    int rc =
+        json_profile(js, result->profile ? result->profile : &nothing, options, err);
     prf_json_open(js, "artifacts", '[');
     prf_json_close(js, ']');
     prf_json_text(js, "output", result->output);

@@ -203,7 +203,8 @@ order_compare(const void *left, const void *right, void *arg)
         order = order_compare_numbers(cx->table->values[b * width + column],
                                       cx->table->values[a * width + column]);
     }
-    for (size_t i = 0; order == 0 && cx->column < 0 && i < ORDER_PARTS && cx->parts[i]; i++) {
+    for (size_t i = 0; order == 0 && cx->column < 0 && i < ORDER_PARTS && cx->parts[i];
+         i++) {
         order = order_compare_part(cx, a, b, cx->parts[i]);
     }
     for (size_t i = 0; order == 0 && i < ORDER_LEN(ties); i++) {

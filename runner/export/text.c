@@ -6,15 +6,16 @@
 
 #include "formats.h"
 
-/* Less than this leaves nothing of a path to recognise: rather let the line run over. */
+/* Less than this leaves nothing of a path to recognise: rather let the line run over.
+ */
 #define TEXT_LABEL_MIN 48
 
 const char *
 prf_paint(const struct prf_style *style, enum prf_paint paint)
 {
     static const char *const escapes[] = {
-        [PRF_PLAIN] = "\033[0m",  [PRF_BOLD] = "\033[1m",   [PRF_DIM] = "\033[2m",
-        [PRF_RED] = "\033[31m", [PRF_GREEN] = "\033[32m", [PRF_YELLOW] = "\033[33m",
+        [PRF_PLAIN] = "\033[0m", [PRF_BOLD] = "\033[1m",   [PRF_DIM] = "\033[2m",
+        [PRF_RED] = "\033[31m",  [PRF_GREEN] = "\033[32m", [PRF_YELLOW] = "\033[33m",
     };
     return style->color ? escapes[paint] : "";
 }
@@ -78,7 +79,8 @@ text_put_heading(const struct prf_text *text, const struct prf_result *result)
     fprintf(text->out, "%s  ", prf_paint(style, PRF_PLAIN));
     prf_text_put(text, result->profiler, PRF_VISIBLE_LINE);
     if (result->status != PRF_STATUS_OK) {
-        fprintf(text->out, "  %s%s", prf_paint(style, text_status_paint(result->status)),
+        fprintf(text->out, "  %s%s",
+                prf_paint(style, text_status_paint(result->status)),
                 prf_status_name(result->status));
         if (result->signal != NULL) {
             fprintf(text->out, " (%s)", result->signal);
@@ -128,7 +130,8 @@ text_put_block(const struct prf_text *text, const char *heading, const char *wha
 static void
 text_put_failure(const struct prf_text *text, const struct prf_result *result)
 {
-    bool failed = result->status != PRF_STATUS_OK && result->status != PRF_STATUS_SKIPPED;
+    bool failed =
+        result->status != PRF_STATUS_OK && result->status != PRF_STATUS_SKIPPED;
     if (!failed) {
         return;
     }
@@ -152,8 +155,9 @@ text_put_notes(const struct prf_text *text, const struct prf_profile *p)
         fputc('\n', text->out);
     }
     if (p->n_lost > 0) {
-        fprintf(text->out, "  %s%" PRIu64 " event%s lost%s: the tables are incomplete\n",
-                yellow, p->n_lost, p->n_lost == 1 ? "" : "s", plain);
+        fprintf(text->out,
+                "  %s%" PRIu64 " event%s lost%s: the tables are incomplete\n", yellow,
+                p->n_lost, p->n_lost == 1 ? "" : "s", plain);
     }
 }
 

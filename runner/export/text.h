@@ -1,8 +1,8 @@
 /* A result as text: the tables of the terminal report and of the format "text". Which
    tables a result gets depends on the models and columns it has, never on the name of
-   its profiler. Whatever came from a program is printed with its control characters made
-   visible. Functions that return int give PRF_ENOMEM, or PRF_EUSAGE for a sort key that
-   is not known. */
+   its profiler. Whatever came from a program is printed with its control characters
+   made visible. Functions that return int give PRF_ENOMEM, or PRF_EUSAGE for a sort key
+   that is not known. */
 #ifndef PRF_TEXT_H
 #define PRF_TEXT_H
 
@@ -34,7 +34,8 @@ struct prf_text {
 };
 
 /* Print text that came from a program. */
-void prf_text_put(const struct prf_text *text, const char *what, enum prf_visible lines);
+void prf_text_put(const struct prf_text *text, const char *what,
+                  enum prf_visible lines);
 
 /* Print it `width` columns wide, filled up with blanks at its end. */
 void prf_text_put_padded(const struct prf_text *text, const char *what, size_t width);

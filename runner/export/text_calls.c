@@ -98,8 +98,9 @@ calls_put_head(const struct calls_table *t, size_t n_shown)
         fprintf(out, "   List reduced from %zu to %zu due to restriction <%zu>\n",
                 t->profile->sites.n, n_shown, n_shown);
     }
-    fprintf(out, "\n%s   ncalls  tottime  percall  cumtime  percall "
-                 "filename:lineno(function)%s\n",
+    fprintf(out,
+            "\n%s   ncalls  tottime  percall  cumtime  percall "
+            "filename:lineno(function)%s\n",
             prf_paint(t->text->style, PRF_BOLD), prf_paint(t->text->style, PRF_PLAIN));
 }
 
@@ -189,8 +190,8 @@ prf_text_calls(const struct prf_text *text, const struct prf_profile *profile,
     if (!prf_call_index(&profile->sites, &t.at)) {
         PRF_BUG("a call table of sites that have no calls");
     }
-    int rc = prf_order_rows(profile, &profile->sites, text->options, "cumulative", &rows,
-                            &n, err);
+    int rc = prf_order_rows(profile, &profile->sites, text->options, "cumulative",
+                            &rows, &n, err);
     if (rc < 0) {
         return rc;
     }

@@ -1,5 +1,5 @@
-/* Statistics of the metrics: one column for each metric, one row for each figure, so that
-   wall time and CPU time stand side by side. */
+/* Statistics of the metrics: one column for each metric, one row for each figure, so
+   that wall time and CPU time stand side by side. */
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -106,7 +106,8 @@ metrics_outliers(const struct metrics_view *view, char *buf, size_t size)
     } else if (s->n_mild == 0) {
         snprintf(buf, size, "%zu severe of %zu", s->n_severe, s->n);
     } else {
-        snprintf(buf, size, "%zu mild, %zu severe of %zu", s->n_mild, s->n_severe, s->n);
+        snprintf(buf, size, "%zu mild, %zu severe of %zu", s->n_mild, s->n_severe,
+                 s->n);
     }
 }
 
@@ -124,15 +125,17 @@ static void
 metrics_put_cell(const struct prf_text *text, const char *cell)
 {
     size_t width = prf_text_width(cell);
-    fprintf(text->out, "%*s%s", width < METRICS_CELL ? (int)(METRICS_CELL - width) : 1, "",
-            cell);
+    fprintf(text->out, "%*s%s", width < METRICS_CELL ? (int)(METRICS_CELL - width) : 1,
+            "", cell);
 }
 
 static void
-metrics_put_block(const struct prf_text *text, const struct metrics_view *views, size_t n)
+metrics_put_block(const struct prf_text *text, const struct metrics_view *views,
+                  size_t n)
 {
     char cell[3 * PRF_UNIT_TEXT];
-    fprintf(text->out, "\n%s  %-*s", prf_paint(text->style, PRF_BOLD), METRICS_LABEL, "");
+    fprintf(text->out, "\n%s  %-*s", prf_paint(text->style, PRF_BOLD), METRICS_LABEL,
+            "");
     for (size_t i = 0; i < n; i++) {
         struct prf_strbuf name = PRF_STRBUF_INIT;
         prf_visible_add(&name, views[i].metric->name, PRF_VISIBLE_LINE);
@@ -165,13 +168,15 @@ metrics_put_single(const struct prf_text *text, const struct metrics_view *view)
     fprintf(text->out, "  %16s\n", amount);
 }
 
-/* How the samples are spread; those beyond the severe fences are counted at the ends. */
+/* How the samples are spread; those beyond the severe fences are counted at the ends.
+ */
 static void
 metrics_put_histogram(const struct prf_text *text, const struct metrics_view *view)
 {
     const struct prf_summary *s = &view->summary;
     double bins[METRICS_BINS] = {0}, iqr = s->q3 - s->q1;
-    double low = fmax(s->min, s->q1 - 3.0 * iqr), high = fmin(s->max, s->q3 + 3.0 * iqr);
+    double low = fmax(s->min, s->q1 - 3.0 * iqr),
+           high = fmin(s->max, s->q3 + 3.0 * iqr);
     char from[PRF_UNIT_TEXT], to[PRF_UNIT_TEXT];
     if (text->style->ascii || s->n < METRICS_BINS_MIN || !(high > low)) {
         return;

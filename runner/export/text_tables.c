@@ -56,9 +56,10 @@ tables_measure(struct tables_column *column, const struct prf_text *text,
     tables_name(column, &table->columns[c]);
     column->width = (int)prf_text_width(column->heading);
     for (size_t i = 0; i < table->n; i++) {
-        tables_format(column, table->values[i * table->n_columns + c], cell, sizeof cell);
-        column->width = (int)strlen(cell) > column->width ? (int)strlen(cell)
-                                                          : column->width;
+        tables_format(column, table->values[i * table->n_columns + c], cell,
+                      sizeof cell);
+        column->width =
+            (int)strlen(cell) > column->width ? (int)strlen(cell) : column->width;
     }
 }
 
@@ -98,8 +99,8 @@ prf_text_sites(const struct prf_text *text, const struct prf_profile *profile,
     if (columns == NULL) {
         return prf_fail(err, PRF_ENOMEM, "out of memory");
     }
-    int rc = prf_order_rows(profile, sites, text->options, prf_order_default(sites), &rows,
-                            &n, err);
+    int rc = prf_order_rows(profile, sites, text->options, prf_order_default(sites),
+                            &rows, &n, err);
     if (rc == 0) {
         for (size_t c = 0; c < sites->n_columns; c++) {
             tables_measure(&columns[c], text, sites, c);
@@ -207,12 +208,13 @@ tables_put_series(const struct prf_text *text, const struct prf_series *s)
         return;
     }
     const char *unit = text->options->time_unit;
-    fprintf(text->out, ": %s to %s, last %s, %zu point%s in %s\n",
-            prf_format_amount(low, s->unit, unit, a, sizeof a),
-            prf_format_amount(high, s->unit, unit, b, sizeof b),
-            prf_format_amount(s->values[s->n - 1], s->unit, unit, c, sizeof c), s->n,
-            s->n == 1 ? "" : "s",
-            prf_format_time((double)(s->at_ns[s->n - 1] - s->at_ns[0]), unit, d, sizeof d));
+    fprintf(
+        text->out, ": %s to %s, last %s, %zu point%s in %s\n",
+        prf_format_amount(low, s->unit, unit, a, sizeof a),
+        prf_format_amount(high, s->unit, unit, b, sizeof b),
+        prf_format_amount(s->values[s->n - 1], s->unit, unit, c, sizeof c), s->n,
+        s->n == 1 ? "" : "s",
+        prf_format_time((double)(s->at_ns[s->n - 1] - s->at_ns[0]), unit, d, sizeof d));
     if (!text->style->ascii && s->n > 2 && high > low) {
         tables_put_curve(text, s, low);
     }

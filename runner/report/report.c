@@ -46,7 +46,8 @@ prf_unicode_enabled(void)
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const char *value = report_env(names[i]);
         if (value[0] != '\0') {
-            return strcasestr(value, "utf-8") != NULL || strcasestr(value, "utf8") != NULL;
+            return strcasestr(value, "utf-8") != NULL ||
+                   strcasestr(value, "utf8") != NULL;
         }
     }
     return false;
@@ -88,8 +89,8 @@ report_metric_figure(struct prf_strbuf *sb, const struct prf_style *style,
     if (s.n == 0) {
         return false;
     }
-    prf_strbuf_adds(sb, prf_format_amount(s.median, metric->unit, NULL, amount,
-                                          sizeof amount));
+    prf_strbuf_adds(
+        sb, prf_format_amount(s.median, metric->unit, NULL, amount, sizeof amount));
     double half = prf_relative_ci(&s) * 100.0;
     if (half < 1e3) { /* more, or no interval at all, says nothing */
         prf_strbuf_addf(sb, " %s %.1f %%", style->ascii ? "+-" : "\u00b1", half);
@@ -113,11 +114,12 @@ report_figure(struct prf_strbuf *sb, const struct prf_style *style,
         for (size_t i = 0; i < p->sites.n; i++) {
             calls += p->sites.values[i * p->sites.n_columns + (size_t)at.calls];
         }
-        prf_strbuf_addf(sb, "%lld calls%s", calls, result->duration_ns >= 0 ? ", " : "");
+        prf_strbuf_addf(sb, "%lld calls%s", calls,
+                        result->duration_ns >= 0 ? ", " : "");
     }
     if (result->duration_ns >= 0) {
-        prf_strbuf_adds(sb, prf_format_time((double)result->duration_ns, NULL, time,
-                                            sizeof time));
+        prf_strbuf_adds(
+            sb, prf_format_time((double)result->duration_ns, NULL, time, sizeof time));
     }
 }
 
@@ -153,16 +155,18 @@ prf_report_case_line(FILE *out, const struct prf_style *style,
     prf_visible_add(&tail, result->profiler, PRF_VISIBLE_LINE);
     prf_strbuf_adds(&tail, "  ");
     report_outcome(&tail, style, result);
-    size_t used = prf_text_width(mark) + 1, len = prf_text_width(prf_strbuf_text(&tail));
+    size_t used = prf_text_width(mark) + 1,
+           len = prf_text_width(prf_strbuf_text(&tail));
     bool ok = result->status == PRF_STATUS_OK;
     /* A reason may be longer than the line; then it gets one of its own. */
     bool fits = used + prf_text_width(prf_strbuf_text(&id)) + 2 + len <= width;
-    size_t room = fits || (ok && width > used + len + 22) ? width - used - 2 - len
-                                                          : width - used;
+    size_t room =
+        fits || (ok && width > used + len + 22) ? width - used - 2 - len : width - used;
     fprintf(out, "%s%s%s ", prf_paint(style, report_paint(result->status)), mark,
             prf_paint(style, PRF_PLAIN));
     prf_text_put_padded(&text, result->case_id, room);
-    fprintf(out, "%s%s\n", room < width - used ? "  " : "\n    ", prf_strbuf_text(&tail));
+    fprintf(out, "%s%s\n", room < width - used ? "  " : "\n    ",
+            prf_strbuf_text(&tail));
     prf_strbuf_release(&id);
     prf_strbuf_release(&tail);
 }
@@ -184,9 +188,9 @@ prf_report_summary(FILE *out, const struct prf_style *style,
     const char *separator = "";
     for (int status = 0; status < 6; status++) {
         if (totals->n[status] > 0) {
-            fprintf(out, "%s%s%zu %s%s", separator, prf_paint(style, report_paint(status)),
-                    totals->n[status], prf_status_name(status),
-                    prf_paint(style, PRF_PLAIN));
+            fprintf(out, "%s%s%zu %s%s", separator,
+                    prf_paint(style, report_paint(status)), totals->n[status],
+                    prf_status_name(status), prf_paint(style, PRF_PLAIN));
             separator = ", ";
         }
     }
@@ -233,8 +237,8 @@ prf_report_head(FILE *out, const struct prf_style *style, const struct prf_run *
             python->implementation != NULL ? python->implementation : "Python",
             python->version != NULL ? python->version : "of unknown version");
     if (python->host != NULL) {
-        fprintf(out, " (%s)", strcmp(python->host, "embed") == 0 ? "embedded"
-                                                                 : "in its own program");
+        fprintf(out, " (%s)",
+                strcmp(python->host, "embed") == 0 ? "embedded" : "in its own program");
     }
     if (machine->cpu != NULL) {
         fputs(", ", out);

@@ -43,6 +43,7 @@ void prf_report_summary(FILE *out, const struct prf_style *style,
                         const struct prf_totals *totals);
 
 /* Commit, branch, dirty, Python, machine: the head of a report. */
-void prf_report_head(FILE *out, const struct prf_style *style, const struct prf_run *run);
+void prf_report_head(FILE *out, const struct prf_style *style,
+                     const struct prf_run *run);
 
 #endif

@@ -85,7 +85,8 @@ pstats_reads_what_we_write(void **state)
     assert_contains(text, "('/src/app/fib.py', 3, 'fib') 1 177 1.77e-05 1.77e-05 "
                           "{('/src/app/fib.py', 3, 'fib'): (176, ");
     /* From profile_fib: one call, all the time below it. */
-    assert_contains(text, "('/src/app/fib.py', 10, 'profile_fib'): (1, 1, 1e-07, 1.77e-05)");
+    assert_contains(text,
+                    "('/src/app/fib.py', 10, 'profile_fib'): (1, 1, 1e-07, 1.77e-05)");
     assert_contains(text, "('~', 0, '<built-in method builtins.len>') 1 1 7e-09 7e-09");
     assert_contains(text, "179 function calls (3 primitive calls)");
     assert_contains(text, "177/1");
@@ -103,7 +104,8 @@ pstats_takes_any_name(void **state)
         skip();
     }
     fixture_hostile(&fx);
-    char *text = export_and_consume("pstats", &fx, "PYTHONIOENCODING=utf-8 " PSTATS_PROGRAM);
+    char *text =
+        export_and_consume("pstats", &fx, "PYTHONIOENCODING=utf-8 " PSTATS_PROGRAM);
     assert_contains(text, "2 2 0.000000042");
     assert_contains(text, "('(1)', 2, '(2)')");
     free(text);
@@ -156,11 +158,12 @@ callgrind_annotate_reads_what_we_write(void **state)
         skip();
     }
     fixture_fib(&fx);
-    char *text = export_and_consume("callgrind", &fx,
-                                    "callgrind_annotate --auto=no --threshold=100 "
-                                    "--inclusive=no --show-percs=no --tree=both %s 2>&1");
+    char *text =
+        export_and_consume("callgrind", &fx,
+                           "callgrind_annotate --auto=no --threshold=100 "
+                           "--inclusive=no --show-percs=no --tree=both %s 2>&1");
     assert_contains(text, "18,707  PROGRAM TOTALS");
-    assert_contains(text, "17,700  * /src/app/fib.py:fib");
+    assert_contains(text, "17,700  *  /src/app/fib.py:fib");
     assert_contains(text, "fib.py:fib (176x)");
     assert_contains(text, "fib.py:fib (1x)");
     assert_contains(text, "~:<built-in method builtins.len> (1x)");
@@ -185,7 +188,8 @@ callgrind_takes_any_name(void **state)
     assert_contains(text, "totals: 42\n");
     free(text);
     if (installed("callgrind_annotate")) {
-        text = export_and_consume("callgrind", &fx, "callgrind_annotate --auto=no %s 2>&1");
+        text = export_and_consume("callgrind", &fx,
+                                  "callgrind_annotate --auto=no %s 2>&1");
         assert_contains(text, "42 (100.0%)  PROGRAM TOTALS");
         free(text);
     }
@@ -282,8 +286,9 @@ speedscope_document(void **state)
     const json_t *fib = json_array_get(frames, 2);
     assert_string_equal(json_string_value(json_object_get(fib, "name")), "fib");
     assert_string_equal(json_string_value(json_object_get(fib, "file")), "fib.py");
-    assert_string_equal(json_string_value(json_object_get(
-                            json_array_get(profiles, 0), "unit")), "nanoseconds");
+    assert_string_equal(
+        json_string_value(json_object_get(json_array_get(profiles, 0), "unit")),
+        "nanoseconds");
     json_decref(root);
     free(text);
     fixture_close(&a);
