@@ -113,7 +113,7 @@ json_sites(struct prf_jsonout *js, const struct prf_profile *p,
 {
     uint32_t *rows = NULL;
     size_t n = p->sites.n;
-    if (options->sort != NULL || options->top_k > 0) {
+    if (n > 0 && (options->sort != NULL || options->top_k > 0)) {
         int rc = prf_order_rows(p, &p->sites, options, prf_order_default(&p->sites),
                                 &rows, &n, err);
         if (rc < 0) {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "formats.h"
+#include "order.h"
 
 /* Less than this leaves nothing of a path to recognise: rather let the line run over.
  */
@@ -189,6 +190,12 @@ prf_text_result(const struct prf_text *text, const struct prf_result *result,
 {
     const struct prf_profile *p = result->profile;
     int rc = 0;
+    if (p != NULL && p->sites.n > 0 && text->options->sort != NULL) {
+        rc = prf_order_check(&p->sites, text->options->sort, err);
+    }
+    if (rc < 0) {
+        return rc; /* before anything is printed */
+    }
     text_put_heading(text, result);
     text_put_failure(text, result);
     if (p == NULL) {

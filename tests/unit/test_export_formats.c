@@ -235,7 +235,7 @@ collapsed_takes_any_name(void **state)
 static void
 check_speedscope_events(const json_t *profile, size_t n_frames, int64_t total)
 {
-    uint64_t stack[64];
+    uint64_t stack[64] = {0};
     size_t depth = 0, i;
     int64_t now = 0;
     json_t *event;
