@@ -14,9 +14,9 @@ struct callgrind_file {
     bool strip_dirs;
     FILE *out;
     struct prf_strbuf text;
-    int64_t *own;     /* of a code id */
-    bool *named;      /* of a code id: its name was written, the number will do */
-    uint32_t *edges;  /* in the order of their caller */
+    int64_t *own;    /* of a code id */
+    bool *named;     /* of a code id: its name was written, the number will do */
+    uint32_t *edges; /* in the order of their caller */
 };
 
 static int
@@ -35,7 +35,7 @@ static void
 callgrind_put_function(struct callgrind_file *file, uint32_t id, const char *file_key,
                        const char *name_key)
 {
-    const struct prf_code *code = prf_row_code(file->profile, id);
+    const struct prf_function *code = prf_row_code(file->profile, id);
     const char *path = prf_code_file(code, file->strip_dirs);
     prf_strbuf_clear(&file->text);
     /* "(" would begin a compressed name. */
@@ -65,7 +65,8 @@ callgrind_put_calls(struct callgrind_file *file, uint32_t caller, size_t *next)
         }
         callgrind_put_function(file, callee, "cfi", "cfn");
         fprintf(file->out, "calls=%" PRId64 " %" PRIu32 "\n%" PRIu32 " %" PRId64 "\n",
-                values[at.calls], p->codes[callee].first_line, p->codes[caller].first_line,
+                values[at.calls], p->codes[callee].first_line,
+                p->codes[caller].first_line,
                 values[at.cumulative] > 0 ? values[at.cumulative] : 0);
     }
 }
@@ -151,7 +152,8 @@ callgrind_write(const struct prf_run *run, const struct prf_result *const *resul
     if (ready) {
         callgrind_put_all(&file, results[0]);
     }
-    int rc = ready && !file.text.failed ? 0 : prf_fail(err, PRF_ENOMEM, "out of memory");
+    int rc =
+        ready && !file.text.failed ? 0 : prf_fail(err, PRF_ENOMEM, "out of memory");
     prf_strbuf_release(&file.text);
     free(file.own);
     free(file.named);

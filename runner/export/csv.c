@@ -15,8 +15,8 @@
 
 static const char *const csv_site_keys[] = {"file", "line", "function"};
 static const char *const csv_metric_keys[] = {
-    "metric", "unit", "value", "ci95_low", "ci95_high", "n",   "min",
-    "max",    "mean", "stddev", "q1",      "q3",        "p95", "p99",
+    "metric", "unit", "value",  "ci95_low", "ci95_high", "n",   "min",
+    "max",    "mean", "stddev", "q1",       "q3",        "p95", "p99",
 };
 
 struct csv_file {
@@ -98,7 +98,8 @@ csv_collect(struct csv_file *file, const struct prf_result *const *results, size
     }
     for (size_t i = 0; i < n; i++) {
         for (size_t c = 0;
-             csv_has_sites(results[i]) && c < results[i]->profile->sites.n_columns; c++) {
+             csv_has_sites(results[i]) && c < results[i]->profile->sites.n_columns;
+             c++) {
             const char *name = results[i]->profile->sites.columns[c].name;
             if (!csv_knows_column(file, name)) {
                 file->columns[file->n_columns++] = name;
@@ -143,7 +144,7 @@ csv_put_site(struct csv_file *file, const struct prf_profile *p, size_t row,
              bool strip_dirs)
 {
     const struct prf_table *sites = &p->sites;
-    const struct prf_code *code = prf_row_code(p, sites->keys[row].code);
+    const struct prf_function *code = prf_row_code(p, sites->keys[row].code);
     csv_put_next(file, prf_code_file(code, strip_dirs));
     fprintf(file->out, ",%" PRIu32, prf_row_line(p, sites->keys[row]));
     csv_put_next(file, code->qualname);
@@ -164,8 +165,8 @@ csv_put_sites(struct csv_file *file, const struct prf_result *result,
     const struct prf_profile *p = result->profile;
     uint32_t *rows = NULL;
     size_t n = 0;
-    int rc = prf_order_rows(p, &p->sites, options, prf_order_default(&p->sites), &rows, &n,
-                            err);
+    int rc = prf_order_rows(p, &p->sites, options, prf_order_default(&p->sites), &rows,
+                            &n, err);
     for (size_t i = 0; rc == 0 && i < n; i++) {
         csv_put_result(file, result);
         csv_put_site(file, p, rows[i], options->strip_dirs);
@@ -186,14 +187,13 @@ csv_put_metric(struct csv_file *file, const struct prf_metric_values *metric)
         prf_summarize(metric->samples, metric->n, scratch, &s);
     }
     free(scratch);
-    csv_put_empty(file,
-                  file->has_sites ? CSV_LEN(csv_site_keys) + file->n_columns : 0);
+    csv_put_empty(file, file->has_sites ? CSV_LEN(csv_site_keys) + file->n_columns : 0);
     csv_put_next(file, metric->name);
     csv_put_next(file, metric->unit);
     fprintf(file->out,
             ",%.15g,%.15g,%.15g,%zu,%.15g,%.15g,%.15g,%.15g,%.15g,%.15g,%.15g,%.15g",
-            s.median, s.ci_low, s.ci_high, s.n, s.min, s.max, s.mean, s.stddev, s.q1, s.q3,
-            s.p95, s.p99);
+            s.median, s.ci_low, s.ci_high, s.n, s.min, s.max, s.mean, s.stddev, s.q1,
+            s.q3, s.p95, s.p99);
 }
 
 static void

@@ -21,19 +21,19 @@ enum prf_model {
 };
 
 struct prf_export_options {
-    const char *sort;  /* site column for tables; NULL: the format's default */
-    size_t top_k;      /* 0: all */
+    const char *sort; /* site column for tables; NULL: the format's default */
+    size_t top_k;     /* 0: all */
     bool strip_dirs;
     const char *time_unit; /* "s" "ms" "us", NULL: chosen per table */
-    bool color;        /* text only */
+    bool color;            /* text only */
 };
 
 struct prf_exporter {
     const char *name;      /* "pstats" */
     const char *extension; /* ".pstats" */
     const char *summary;
-    unsigned needs;        /* enum prf_model: all of these */
-    bool binary;           /* never to a terminal */
+    unsigned needs; /* enum prf_model: all of these */
+    bool binary;    /* never to a terminal */
     /* Write `n` results of one run. PRF_EIO, PRF_ENOMEM. */
     int (*write)(const struct prf_run *run, const struct prf_result *const *results,
                  size_t n, const struct prf_export_options *options, FILE *out,
@@ -59,8 +59,8 @@ int prf_exporter_check(const struct prf_exporter *exporter,
 
 /* Check every result, then write them. `out` is flushed and its errors are looked at.
    PRF_EUSAGE: more or less than one result for a format that takes one, or a sort key
-   that is not known; PRF_EUNAVAILABLE, PRF_EIO, PRF_ENOMEM. After a failure the file holds
-   nothing that can be relied on. */
+   that is not known; PRF_EUNAVAILABLE, PRF_EIO, PRF_ENOMEM. After a failure the file
+   holds nothing that can be relied on. */
 int prf_export(const struct prf_exporter *exporter, const struct prf_run *run,
                const struct prf_result *const *results, size_t n,
                const struct prf_export_options *options, FILE *out,

@@ -10,13 +10,13 @@
 #include "strbuf.h"
 #include "suggest.h"
 
-const struct prf_exporter *const prf_exporters[] = {
-    &prf_exporter_text,      &prf_exporter_json,      &prf_exporter_csv,
-    &prf_exporter_markdown,  &prf_exporter_pstats,    &prf_exporter_callgrind,
+#define EXPORTERS_N 8
+
+const struct prf_exporter *const prf_exporters[EXPORTERS_N + 1] = {
+    &prf_exporter_text,      &prf_exporter_json,       &prf_exporter_csv,
+    &prf_exporter_markdown,  &prf_exporter_pstats,     &prf_exporter_callgrind,
     &prf_exporter_collapsed, &prf_exporter_speedscope, NULL,
 };
-
-#define EXPORTERS_N (sizeof prf_exporters / sizeof *prf_exporters - 1)
 
 static const char *const exporters_models[] = {
     "sites", "edges", "stacks", "metrics", "series", "events",
@@ -52,7 +52,7 @@ prf_stack_column(const struct prf_tree *tree)
 }
 
 void
-prf_frame_add(struct prf_strbuf *sb, const struct prf_code *code, bool strip_dirs)
+prf_frame_add(struct prf_strbuf *sb, const struct prf_function *code, bool strip_dirs)
 {
     const char *file = prf_code_file(code, strip_dirs);
     if (strcmp(file, "~") != 0) {
@@ -134,10 +134,11 @@ prf_exporter_check(const struct prf_exporter *exporter, const struct prf_result 
         what = "site columns";
     }
     if (missing.len > 0) {
-        rc = prf_fail(err, PRF_EUNAVAILABLE,
-                      "format '%s' needs what the result of '%s' does not have: %s (%s); "
-                      "`pyprofiler profilers` shows which profilers have it",
-                      exporter->name, result->profiler, prf_strbuf_text(&missing), what);
+        rc = prf_fail(
+            err, PRF_EUNAVAILABLE,
+            "format '%s' needs what the result of '%s' does not have: %s (%s); "
+            "`pyprofiler profilers` shows which profilers have it",
+            exporter->name, result->profiler, prf_strbuf_text(&missing), what);
     }
     prf_strbuf_release(&missing);
     return rc;
@@ -156,7 +157,8 @@ prf_export(const struct prf_exporter *exporter, const struct prf_run *run,
     }
     for (size_t i = 0; i < n; i++) {
         int rc = prf_exporter_check(exporter, results[i], err);
-        if (rc == 0 && options->sort && (prf_result_models(results[i]) & PRF_MODEL_SITES)) {
+        if (rc == 0 && options->sort &&
+            (prf_result_models(results[i]) & PRF_MODEL_SITES)) {
             rc = prf_order_check(&results[i]->profile->sites, options->sort, err);
         }
         if (rc < 0) {

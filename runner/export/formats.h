@@ -3,6 +3,7 @@
 #define PRF_FORMATS_H
 
 #include "exporter.h"
+#include "strbuf.h"
 
 extern const struct prf_exporter prf_exporter_text;
 extern const struct prf_exporter prf_exporter_json;
@@ -22,12 +23,13 @@ struct prf_call_index {
 };
 bool prf_call_index(const struct prf_table *table, struct prf_call_index *out);
 
-/* Column of the tree that stack formats weigh by: own time, else the first amount that is
-   no count, else the first. -1: the tree has none. */
+/* Column of the tree that stack formats weigh by: own time, else the first amount that
+   is no count, else the first. -1: the tree has none. */
 int prf_stack_column(const struct prf_tree *tree);
 
 /* The name of a frame in stack formats, "file:Class.function", on one line. */
-struct prf_strbuf;
-void prf_frame_add(struct prf_strbuf *sb, const struct prf_code *code, bool strip_dirs);
+
+void prf_frame_add(struct prf_strbuf *sb, const struct prf_function *code,
+                   bool strip_dirs);
 
 #endif

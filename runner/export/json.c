@@ -1,5 +1,5 @@
-/* Format "json": the machine's twin of every report, schema "pyprofiler/run/1". Keys are
-   only ever added to it. */
+/* Format "json": the machine's twin of every report, schema "pyprofiler/run/1". Keys
+   are only ever added to it. */
 #include <jansson.h>
 #include <stdlib.h>
 
@@ -87,7 +87,7 @@ json_metric(struct prf_jsonout *js, const struct prf_metric_values *metric)
 }
 
 static void
-json_function(struct prf_jsonout *js, const struct prf_code *code, uint32_t line,
+json_function(struct prf_jsonout *js, const struct prf_function *code, uint32_t line,
               bool strip_dirs)
 {
     prf_json_text(js, "file", prf_code_file(code, strip_dirs));
@@ -113,7 +113,7 @@ json_sites(struct prf_jsonout *js, const struct prf_profile *p,
 {
     uint32_t *rows = NULL;
     size_t n = p->sites.n;
-    if (options->sort != NULL || options->top_k > 0) {
+    if (n > 0 && (options->sort != NULL || options->top_k > 0)) {
         int rc = prf_order_rows(p, &p->sites, options, prf_order_default(&p->sites),
                                 &rows, &n, err);
         if (rc < 0) {
@@ -140,8 +140,8 @@ json_edges(struct prf_jsonout *js, const struct prf_profile *p, bool strip_dirs)
     prf_json_open(js, "edges", '[');
     for (size_t i = 0; i < p->edges.n; i++) {
         struct prf_key key = p->edges.keys[i];
-        const struct prf_code *caller = prf_row_code(p, key.code);
-        const struct prf_code *callee = prf_row_code(p, key.other);
+        const struct prf_function *caller = prf_row_code(p, key.code);
+        const struct prf_function *callee = prf_row_code(p, key.other);
         prf_json_open(js, NULL, '{');
         prf_json_open(js, "caller", '{');
         json_function(js, caller, caller->first_line, strip_dirs);
@@ -196,7 +196,8 @@ json_series(struct prf_jsonout *js, const struct prf_profile *p)
 static void
 json_rounds(struct prf_jsonout *js, const struct prf_profile *p)
 {
-    json_t *rounds = p->rounds ? json_loads(p->rounds, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    json_t *rounds =
+        p->rounds ? json_loads(p->rounds, JSON_REJECT_DUPLICATES, NULL) : NULL;
     char *text = rounds != NULL ? json_dumps(rounds, JSON_COMPACT) : NULL;
     prf_json_raw(js, "rounds", text != NULL ? text : "null");
     free(text);
@@ -245,7 +246,8 @@ json_result(struct prf_jsonout *js, const struct prf_result *result,
     } else {
         prf_json_int(js, "duration_ns", result->duration_ns);
     }
-    int rc = json_profile(js, result->profile ? result->profile : &nothing, options, err);
+    int rc =
+        json_profile(js, result->profile ? result->profile : &nothing, options, err);
     prf_json_open(js, "artifacts", '[');
     prf_json_close(js, ']');
     prf_json_text(js, "output", result->output);

@@ -1,6 +1,6 @@
 /* JSON written as it is made: documents with many samples never stand in memory whole.
-   Keys come out in the order of the calls; text is made valid UTF-8; a number that is not
-   finite is null. */
+   Keys come out in the order of the calls; text is made valid UTF-8; a number that is
+   not finite is null. */
 #ifndef PRF_JSONOUT_H
 #define PRF_JSONOUT_H
 
@@ -13,7 +13,7 @@
 struct prf_jsonout {
     FILE *out;
     struct prf_strbuf scratch;
-    bool comma; /* the next member or element needs one */
+    bool comma;  /* the next member or element needs one */
     bool failed; /* out of memory: the document is not whole */
 };
 
@@ -21,7 +21,8 @@ struct prf_jsonout {
 void prf_json_open(struct prf_jsonout *js, const char *key, char bracket);
 void prf_json_close(struct prf_jsonout *js, char bracket);
 
-void prf_json_text(struct prf_jsonout *js, const char *key, const char *text); /* or null */
+void prf_json_text(struct prf_jsonout *js, const char *key,
+                   const char *text); /* or null */
 void prf_json_int(struct prf_jsonout *js, const char *key, int64_t value);
 void prf_json_uint(struct prf_jsonout *js, const char *key, uint64_t value);
 void prf_json_double(struct prf_jsonout *js, const char *key, double value);

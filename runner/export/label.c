@@ -8,7 +8,8 @@
 size_t
 prf_utf8_next(const char *text, size_t len, uint32_t *point)
 {
-    /* Smallest code point of a sequence of that many bytes: shorter ones are not valid. */
+    /* Smallest code point of a sequence of that many bytes: shorter ones are not valid.
+     */
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
     const unsigned char *s = (const unsigned char *)text;
     *point = UINT32_MAX;
@@ -55,8 +56,9 @@ static bool
 label_is_unsafe(uint32_t point)
 {
     return point < 0x20 || (point >= 0x7F && point < 0xA0) ||
-           (point >= 0x2028 && point <= 0x202E) || (point >= 0x2066 && point <= 0x2069) ||
-           point == 0x200E || point == 0x200F || point == 0x061C;
+           (point >= 0x2028 && point <= 0x202E) ||
+           (point >= 0x2066 && point <= 0x2069) || point == 0x200E || point == 0x200F ||
+           point == 0x061C;
 }
 
 static void
@@ -140,19 +142,20 @@ prf_shorten_add(struct prf_strbuf *sb, const char *text, size_t width,
 }
 
 const char *
-prf_code_file(const struct prf_code *code, bool strip_dirs)
+prf_code_file(const struct prf_function *code, bool strip_dirs)
 {
-    if ((code->flags & PRF_CODE_C) != 0 || code->file == NULL || code->file[0] == '\0') {
+    if ((code->flags & PRF_CODE_C) != 0 || code->file == NULL ||
+        code->file[0] == '\0') {
         return "~";
     }
     const char *slash = strip_dirs ? strrchr(code->file, '/') : NULL;
     return slash != NULL ? slash + 1 : code->file;
 }
 
-const struct prf_code *
+const struct prf_function *
 prf_row_code(const struct prf_profile *profile, uint32_t id)
 {
-    static const struct prf_code unknown = {
+    static const struct prf_function unknown = {
         .file = "", .name = "<unknown>", .qualname = "<unknown>"};
     return id > 0 && id < profile->n_codes ? &profile->codes[id] : &unknown;
 }
@@ -164,7 +167,7 @@ prf_row_line(const struct prf_profile *profile, struct prf_key key)
 }
 
 void
-prf_label_add(struct prf_strbuf *sb, const struct prf_code *code, uint32_t line,
+prf_label_add(struct prf_strbuf *sb, const struct prf_function *code, uint32_t line,
               bool strip_dirs)
 {
     const char *file = prf_code_file(code, strip_dirs);

@@ -34,14 +34,15 @@ void prf_shorten_add(struct prf_strbuf *sb, const char *text, size_t width,
 
 /* The file of a function, "~" for a C function; with strip_dirs its last part. Borrowed
    from `code`. */
-const char *prf_code_file(const struct prf_code *code, bool strip_dirs);
+const char *prf_code_file(const struct prf_function *code, bool strip_dirs);
 
-/* The function of key.code, and the line: that of the row, else the function's first. */
-const struct prf_code *prf_row_code(const struct prf_profile *profile, uint32_t id);
+/* The function of key.code, and the line: that of the row, else the function's first.
+ */
+const struct prf_function *prf_row_code(const struct prf_profile *profile, uint32_t id);
 uint32_t prf_row_line(const struct prf_profile *profile, struct prf_key key);
 
 /* Append pstats' standard name: "file:line(function)", "{built-in method ...}". */
-void prf_label_add(struct prf_strbuf *sb, const struct prf_code *code, uint32_t line,
-                   bool strip_dirs);
+void prf_label_add(struct prf_strbuf *sb, const struct prf_function *code,
+                   uint32_t line, bool strip_dirs);
 
 #endif

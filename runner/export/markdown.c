@@ -1,4 +1,5 @@
-/* Format "markdown": metrics and top sites of each result as tables for a pull request. */
+/* Format "markdown": metrics and top sites of each result as tables for a pull request.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,7 +18,8 @@ struct markdown_file {
     const struct prf_export_options *options;
 };
 
-/* A name as plain text in a cell: nothing in it is markup, HTML or the end of the cell. */
+/* A name as plain text in a cell: nothing in it is markup, HTML or the end of the cell.
+ */
 static void
 markdown_put(struct markdown_file *file, const char *text)
 {
@@ -41,8 +43,9 @@ static void
 markdown_put_amount(struct markdown_file *file, double amount, const char *unit)
 {
     char text[PRF_UNIT_TEXT];
-    fprintf(file->out, " %s |",
-            prf_format_amount(amount, unit, file->options->time_unit, text, sizeof text));
+    fprintf(
+        file->out, " %s |",
+        prf_format_amount(amount, unit, file->options->time_unit, text, sizeof text));
 }
 
 static int
@@ -73,9 +76,10 @@ markdown_put_metrics(struct markdown_file *file, const struct prf_profile *p)
     if (p->n_metrics == 0) {
         return 0;
     }
-    fputs("\n| metric | median | 95 % from | to | min | mean | stddev | n | outliers |\n"
-          "|---|---:|---:|---:|---:|---:|---:|---:|---:|\n",
-          file->out);
+    fputs(
+        "\n| metric | median | 95 % from | to | min | mean | stddev | n | outliers |\n"
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|\n",
+        file->out);
     for (size_t i = 0; i < p->n_metrics && rc == 0; i++) {
         rc = markdown_put_metric(file, &p->metrics[i]);
     }
@@ -113,7 +117,8 @@ markdown_put_sites(struct markdown_file *file, const struct prf_profile *p,
         return 0;
     }
     options.top_k = options.top_k > 0 ? options.top_k : MARKDOWN_TOP;
-    int rc = prf_order_rows(p, sites, &options, prf_order_default(sites), &rows, &n, err);
+    int rc =
+        prf_order_rows(p, sites, &options, prf_order_default(sites), &rows, &n, err);
     if (rc < 0) {
         return rc;
     }

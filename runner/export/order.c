@@ -177,8 +177,8 @@ static int
 order_compare_part(const struct order_context *cx, uint32_t a, uint32_t b, int part)
 {
     struct prf_key ka = cx->table->keys[a], kb = cx->table->keys[b];
-    const struct prf_code *ca = prf_row_code(cx->profile, ka.code);
-    const struct prf_code *cb = prf_row_code(cx->profile, kb.code);
+    const struct prf_function *ca = prf_row_code(cx->profile, ka.code);
+    const struct prf_function *cb = prf_row_code(cx->profile, kb.code);
     switch (part) {
     case ORDER_FILE:
         return strcmp(prf_code_file(ca, cx->strip_dirs),
@@ -203,7 +203,8 @@ order_compare(const void *left, const void *right, void *arg)
         order = order_compare_numbers(cx->table->values[b * width + column],
                                       cx->table->values[a * width + column]);
     }
-    for (size_t i = 0; order == 0 && cx->column < 0 && i < ORDER_PARTS && cx->parts[i]; i++) {
+    for (size_t i = 0; order == 0 && cx->column < 0 && i < ORDER_PARTS && cx->parts[i];
+         i++) {
         order = order_compare_part(cx, a, b, cx->parts[i]);
     }
     for (size_t i = 0; order == 0 && i < ORDER_LEN(ties); i++) {

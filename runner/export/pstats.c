@@ -1,9 +1,9 @@
 /* Format "pstats": what cProfile dumps, a marshalled dict that pstats.Stats() loads:
        {(file, line, name): (primitive calls, calls, own, cumulative, callers)}
        callers: {(file, line, name): (calls, primitive calls, own, cumulative)}
-   The two counts stand in the other order in callers; cProfile writes them so and pstats
-   reads them so. Times are seconds. Only type codes of marshal that Python 3.4 to 3.14
-   know alike are used. */
+   The two counts stand in the other order in callers; cProfile writes them so and
+   pstats reads them so. Times are seconds. Only type codes of marshal that Python 3.4
+   to 3.14 know alike are used. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,12 +17,12 @@ struct pstats_file {
     bool strip_dirs;
     FILE *out;
     struct prf_strbuf text;
-    uint32_t *codes;    /* ids in the order of their keys */
-    uint32_t *group;    /* of a code id */
+    uint32_t *codes; /* ids in the order of their keys */
+    uint32_t *group; /* of a code id */
     uint32_t n_groups;
-    int64_t *totals;    /* of a group: calls, primitive calls, own, cumulative */
-    bool *has_site;     /* of a group */
-    uint32_t *edges;    /* in the order of callee's group, caller's group */
+    int64_t *totals; /* of a group: calls, primitive calls, own, cumulative */
+    bool *has_site;  /* of a group */
+    uint32_t *edges; /* in the order of callee's group, caller's group */
     size_t n_edges;
 };
 
@@ -87,13 +87,13 @@ pstats_put_tuple(FILE *out, uint32_t n)
 }
 
 static const char *
-pstats_name(const struct prf_code *code)
+pstats_name(const struct prf_function *code)
 {
     return (code->flags & PRF_CODE_C) != 0 ? code->qualname : code->name;
 }
 
 static void
-pstats_put_key(struct pstats_file *file, const struct prf_code *code)
+pstats_put_key(struct pstats_file *file, const struct prf_function *code)
 {
     pstats_put_tuple(file->out, 3);
     pstats_put_text(file, prf_code_file(code, file->strip_dirs));
@@ -105,10 +105,11 @@ static int
 pstats_compare_codes(const void *left, const void *right, void *arg)
 {
     const struct pstats_file *file = arg;
-    const struct prf_code *a = prf_row_code(file->profile, *(const uint32_t *)left);
-    const struct prf_code *b = prf_row_code(file->profile, *(const uint32_t *)right);
-    int order = strcmp(prf_code_file(a, file->strip_dirs),
-                       prf_code_file(b, file->strip_dirs));
+    const struct prf_function *a = prf_row_code(file->profile, *(const uint32_t *)left);
+    const struct prf_function *b =
+        prf_row_code(file->profile, *(const uint32_t *)right);
+    int order =
+        strcmp(prf_code_file(a, file->strip_dirs), prf_code_file(b, file->strip_dirs));
     if (order == 0) {
         order = (a->first_line > b->first_line) - (a->first_line < b->first_line);
     }
@@ -202,7 +203,8 @@ pstats_sort_edges(struct pstats_file *file)
             file->edges[file->n_edges++] = (uint32_t)i;
         }
     }
-    qsort_r(file->edges, file->n_edges, sizeof *file->edges, pstats_compare_edges, file);
+    qsort_r(file->edges, file->n_edges, sizeof *file->edges, pstats_compare_edges,
+            file);
 }
 
 /* The callers of the group that edge `*next` leads to; *next moves past them. */
@@ -245,9 +247,10 @@ pstats_put_stats(struct pstats_file *file)
         }
         group = file->group[id];
         const int64_t *totals = file->totals + (size_t)group * PSTATS_WIDTH;
-        bool called = next_edge < file->n_edges &&
-                      file->group[file->profile->edges.keys[file->edges[next_edge]].other]
-                          == group;
+        bool called =
+            next_edge < file->n_edges &&
+            file->group[file->profile->edges.keys[file->edges[next_edge]].other] ==
+                group;
         if (!file->has_site[group] && !called) {
             continue;
         }
@@ -263,8 +266,9 @@ pstats_put_stats(struct pstats_file *file)
 }
 
 static int
-pstats_write(const struct prf_run *run, const struct prf_result *const *results, size_t n,
-             const struct prf_export_options *options, FILE *out, struct prf_error *err)
+pstats_write(const struct prf_run *run, const struct prf_result *const *results,
+             size_t n, const struct prf_export_options *options, FILE *out,
+             struct prf_error *err)
 {
     (void)run;
     (void)n;

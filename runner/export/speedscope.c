@@ -44,8 +44,8 @@ speedscope_event(struct prf_jsonout *js, const char *type, uint32_t frame, int64
     fputc('\n', js->out);
 }
 
-/* Depth first and without recursion: a stack of Python can be deeper than ours. Own time
-   comes before the children's; the tree does not know their order. */
+/* Depth first and without recursion: a stack of Python can be deeper than ours. Own
+   time comes before the children's; the tree does not know their order. */
 static void
 speedscope_walk(struct prf_jsonout *js, const struct prf_tree *tree,
                 const struct speedscope_links *links, uint32_t base)
@@ -94,8 +94,8 @@ speedscope_unit(const struct prf_tree *tree)
 }
 
 static int
-speedscope_profile(struct prf_jsonout *js, const struct prf_result *result, uint32_t base,
-                   struct prf_error *err)
+speedscope_profile(struct prf_jsonout *js, const struct prf_result *result,
+                   uint32_t base, struct prf_error *err)
 {
     const struct prf_tree *tree = &result->profile->tree;
     struct speedscope_links links = {NULL, NULL};
@@ -126,7 +126,7 @@ static void
 speedscope_frames(struct prf_jsonout *js, const struct prf_profile *p, bool strip_dirs)
 {
     for (uint32_t id = 0; id < p->n_codes; id++) {
-        const struct prf_code *code = prf_row_code(p, id);
+        const struct prf_function *code = prf_row_code(p, id);
         prf_json_open(js, NULL, '{');
         prf_json_text(js, "name", code->qualname);
         prf_json_text(js, "file", prf_code_file(code, strip_dirs));

@@ -9,6 +9,8 @@
 
 #include "exporter.h"
 #include "result.h"
+#include "text.h"  /* struct prf_style */
+#include "units.h" /* prf_format_time, prf_format_bytes */
 
 enum prf_color_mode { PRF_COLOR_AUTO, PRF_COLOR_ALWAYS, PRF_COLOR_NEVER };
 
@@ -17,11 +19,9 @@ enum prf_color_mode { PRF_COLOR_AUTO, PRF_COLOR_ALWAYS, PRF_COLOR_NEVER };
    TERM=dumb. */
 bool prf_color_enabled(enum prf_color_mode mode, int fd);
 
-struct prf_style {
-    bool color;
-    int width;     /* columns of the terminal, 80 when unknown */
-    int verbosity; /* -1 quiet, 0, 1 ... */
-};
+/* Does the environment's locale say UTF-8 (LC_ALL, LC_CTYPE, LANG)? prf_style.ascii is
+   its opposite. */
+bool prf_unicode_enabled(void);
 
 /* One line for a finished case: mark, id, profiler, headline figure, reason. */
 void prf_report_case_line(FILE *out, const struct prf_style *style,
@@ -43,10 +43,7 @@ void prf_report_summary(FILE *out, const struct prf_style *style,
                         const struct prf_totals *totals);
 
 /* Commit, branch, dirty, Python, machine: the head of a report. */
-void prf_report_head(FILE *out, const struct prf_style *style, const struct prf_run *run);
-
-/* "1.234 ms" with a fitting unit, or in `unit` when not NULL. Returns `buf`. */
-const char *prf_format_time(double ns, const char *unit, char *buf, size_t size);
-const char *prf_format_bytes(double bytes, char *buf, size_t size);
+void prf_report_head(FILE *out, const struct prf_style *style,
+                     const struct prf_run *run);
 
 #endif

@@ -23,8 +23,8 @@ assert_near(double got, double want)
 static void
 assert_no_nan(const struct prf_summary *s)
 {
-    const double all[] = {s->min,    s->max, s->mean, s->stddev, s->median, s->q1,
-                          s->q3,     s->p95, s->p99,  s->mad,    s->ci_low, s->ci_high};
+    const double all[] = {s->min, s->max, s->mean, s->stddev, s->median, s->q1,
+                          s->q3,  s->p95, s->p99,  s->mad,    s->ci_low, s->ci_high};
     for (size_t i = 0; i < LEN(all); i++) {
         assert_false(isnan(all[i]));
     }
@@ -143,8 +143,8 @@ interval_ranks(void **state)
     (void)state;
     static const struct {
         size_t n, rank;
-    } table[] = {{6, 1},   {8, 1},    {9, 2},    {10, 2},    {15, 4},
-                 {20, 6},  {30, 10},  {40, 14},  {50, 18},   {100, 40},
+    } table[] = {{6, 1},    {8, 1},     {9, 2},     {10, 2},    {15, 4},
+                 {20, 6},   {30, 10},   {40, 14},   {50, 18},   {100, 40},
                  {200, 86}, {300, 133}, {500, 228}, {1000, 469}};
     for (size_t t = 0; t < LEN(table); t++) {
         double values[1000];
