@@ -13,6 +13,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "compat.h"
+
+#if PRF_HAVE_FRAME_EVAL
+
 enum prf_frame_kind {
     PRF_FRAME_TRACED, /* it may call C functions */
     PRF_FRAME_LEAF,   /* (a) */
@@ -80,4 +84,5 @@ prf_frame_mode_holds(struct prf_frame_mode *mode, PyObject *globals, PyObject *b
     return prf_frame_mode_check(mode, globals, builtins);
 }
 
+#endif
 #endif
