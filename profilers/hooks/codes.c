@@ -252,6 +252,28 @@ codes_c_name(PyMethodDef *method, PyObject *self, PyObject *module)
     return text;
 }
 
+static const PyMethodDef *hidden[8];
+static size_t n_hidden;
+
+void
+prf_codes_hide(const PyMethodDef *method)
+{
+    if (n_hidden < sizeof hidden / sizeof *hidden) {
+        hidden[n_hidden++] = method;
+    }
+}
+
+static bool
+codes_is_hidden(const PyMethodDef *method)
+{
+    for (size_t i = 0; i < n_hidden; i++) {
+        if (hidden[i] == method) {
+            return true;
+        }
+    }
+    return false;
+}
+
 uint32_t
 prf_codes_add_c(struct prf_codes *codes, PyMethodDef *method, PyObject *self,
                 PyObject *module)
@@ -259,6 +281,9 @@ prf_codes_add_c(struct prf_codes *codes, PyMethodDef *method, PyObject *self,
     uint32_t id = prf_codes_find(codes, method);
     if (id != 0) {
         return id;
+    }
+    if (codes_is_hidden(method)) {
+        return codes_insert(codes, method, NULL, PRF_CODE_SKIPPED);
     }
     struct prf_exception saved;
     prf_exception_save(&saved);

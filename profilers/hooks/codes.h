@@ -52,6 +52,9 @@ uint32_t prf_codes_add_python(struct prf_codes *codes, PyCodeObject *code);
 uint32_t prf_codes_add_c(struct prf_codes *codes, PyMethodDef *method, PyObject *self,
                          PyObject *module);
 
+/* Leave this C function of our own out of every result; at most 8, before any run. */
+void prf_codes_hide(const PyMethodDef *method);
+
 /* Does the file pass the filters? */
 bool prf_codes_file_kept(const struct prf_codes *codes, const char *file);
 

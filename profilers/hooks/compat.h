@@ -8,6 +8,9 @@
 
 #include <stdint.h>
 
+/* major << 8 | minor of the headers this is compiled with. */
+#define PRF_PYTHON_COMPILED (PY_VERSION_HEX >> 16)
+
 /* sys.monitoring (PEP 669); before it there is PyEval_SetProfile for each thread. */
 #if PY_VERSION_HEX >= 0x030C0000
 #define PRF_HAVE_MONITORING 1
@@ -47,6 +50,28 @@ prf_exception_restore(struct prf_exception *exc)
     PyErr_SetRaisedException(exc->value);
 #else
     PyErr_Restore(exc->type, exc->value, exc->traceback);
+#endif
+}
+
+/* Take the exception that is set, as one object with its traceback; NULL: none was. */
+static inline PyObject *
+prf_exception_take(void)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    return PyErr_GetRaisedException();
+#else
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    if (type == NULL) {
+        return NULL;
+    }
+    PyErr_NormalizeException(&type, &value, &traceback);
+    if (traceback != NULL) {
+        PyException_SetTraceback(value, traceback);
+    }
+    Py_DECREF(type);
+    Py_XDECREF(traceback);
+    return value;
 #endif
 }
 
