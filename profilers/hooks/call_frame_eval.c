@@ -108,13 +108,22 @@ frame_eval_run(PyThreadState *tstate, _PyInterpreterFrame *frame, int throwflag,
     return result;
 }
 
+/* The call of a generator function only makes the generator: not a call of its body. */
+static inline bool
+frame_eval_makes_generator(const _PyInterpreterFrame *frame)
+{
+    return (frame->f_code->co_flags &
+            (CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR)) != 0 &&
+           frame->owner == FRAME_OWNED_BY_THREAD;
+}
+
 static PyObject *
 frame_eval_hook(PyThreadState *tstate, _PyInterpreterFrame *frame, int throwflag)
 {
     struct prf_call_events *events = frame_eval_active;
     struct prf_call_thread *thread =
         events ? prf_call_thread_get(events, tstate) : NULL;
-    if (thread == NULL || tstate->tracing) {
+    if (thread == NULL || tstate->tracing || frame_eval_makes_generator(frame)) {
         return _PyEval_EvalFrameDefault(tstate, frame, throwflag);
     }
     if (frame_eval_stack_low(thread)) {
