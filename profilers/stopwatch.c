@@ -1,10 +1,10 @@
 /* stopwatch: how long the case takes, wall and processor time per execution.
 
-   A round is at least 1000 times as long as what the clocks can tell apart: one start and
-   stop around many loops of the body, or, where it cannot be looped (fixtures, marks), the
-   sum of many executions. The first rounds find the number of loops, the next warm up,
-   both kept as such; then rounds are measured until the median is known well enough or the
-   time is used up. Time is real time, fixtures included:
+   A round is at least 1000 times as long as what the clocks can tell apart: one start
+   and stop around many loops of the body, or, where it cannot be looped (fixtures,
+   marks), the sum of many executions. The first rounds find the number of loops, the
+   next warm up, both kept as such; then rounds are measured until the median is known
+   well enough or the time is used up. Time is real time, fixtures included:
 
    - a body whose first execution takes a tenth of --max-time is not warmed up;
    - no round is started that would not end within --max-time, going by the one before,
@@ -105,10 +105,11 @@ stopwatch_pin(struct stopwatch *st, struct prf_error *err)
         long cpu = strtol(st->affinity.items[i], &end, 10);
         if (*end != '\0' || end == st->affinity.items[i] || cpu < 0 ||
             cpu >= CPU_SETSIZE) {
-            return prf_fail(err, PRF_EUSAGE,
-                            "'%s' is not the number of a CPU; --affinity takes a list as "
-                            "0,2",
-                            st->affinity.items[i]);
+            return prf_fail(
+                err, PRF_EUSAGE,
+                "'%s' is not the number of a CPU; --affinity takes a list as "
+                "0,2",
+                st->affinity.items[i]);
         }
         CPU_SET((size_t)cpu, &set);
     }
@@ -204,8 +205,7 @@ stopwatch_emit(struct stopwatch *st, bool warmup, struct prf_error *err)
     int rc = 0;
     if (warmup) {
         st->n_warmup++;
-    }
-    else if (stopwatch_keep(st, st->round_wall_ns / n) < 0) {
+    } else if (stopwatch_keep(st, st->round_wall_ns / n) < 0) {
         rc = prf_fail(err, PRF_ENOMEM, "no memory for more rounds");
     }
     st->round_wall_ns = st->round_cpu_ns = 0;
@@ -423,37 +423,66 @@ stopwatch_close(void *state)
 static const struct prf_metric stopwatch_metrics[] = {
     [STOPWATCH_WALL] = {"wall_time", "ns", PRF_SCOPE_RESULT, PRF_BETTER_LESS,
                         PRF_FOLD_NONE, "per execution"},
-    [STOPWATCH_CPU] = {"cpu_time", "ns", PRF_SCOPE_RESULT, PRF_BETTER_LESS, PRF_FOLD_NONE,
-                       "of the process, all threads, per execution"},
+    [STOPWATCH_CPU] = {"cpu_time", "ns", PRF_SCOPE_RESULT, PRF_BETTER_LESS,
+                       PRF_FOLD_NONE, "of the process, all threads, per execution"},
     {NULL},
 };
 
 static const struct prf_option stopwatch_options[] = {
-    {.type = PRF_OPT_CHOICE, .name = "units", .offset = offsetof(struct stopwatch, units),
-     .def = "auto", .choices = "auto|ns|us|ms|s", .help = "unit of the times shown"},
-    {.type = PRF_OPT_UINT, .name = "rounds", .offset = offsetof(struct stopwatch, rounds),
-     .def = "0", .max = 1e9, .unit = "N",
+    {.type = PRF_OPT_CHOICE,
+     .name = "units",
+     .offset = offsetof(struct stopwatch, units),
+     .def = "auto",
+     .choices = "auto|ns|us|ms|s",
+     .help = "unit of the times shown"},
+    {.type = PRF_OPT_UINT,
+     .name = "rounds",
+     .offset = offsetof(struct stopwatch, rounds),
+     .def = "0",
+     .max = 1e9,
+     .unit = "N",
      .help = "measure exactly N rounds; 0: until the median is known well enough"},
-    {.type = PRF_OPT_UINT, .name = "min-rounds",
-     .offset = offsetof(struct stopwatch, min_rounds), .def = "0", .max = 1e9,
-     .unit = "N", .help = "measure at least N rounds, whatever they take"},
-    {.type = PRF_OPT_INT, .name = "warmup", .offset = offsetof(struct stopwatch, warmup),
-     .def = "-1", .min = -1, .max = 1e9, .unit = "N",
-     .help = "rounds that do not count, at first; -1: up to three, by the time they take"},
-    {.type = PRF_OPT_DURATION, .name = "min-time",
-     .offset = offsetof(struct stopwatch, min_time_ns), .def = "0", .unit = "TIME",
+    {.type = PRF_OPT_UINT,
+     .name = "min-rounds",
+     .offset = offsetof(struct stopwatch, min_rounds),
+     .def = "0",
+     .max = 1e9,
+     .unit = "N",
+     .help = "measure at least N rounds, whatever they take"},
+    {.type = PRF_OPT_INT,
+     .name = "warmup",
+     .offset = offsetof(struct stopwatch, warmup),
+     .def = "-1",
+     .min = -1,
+     .max = 1e9,
+     .unit = "N",
+     .help =
+         "rounds that do not count, at first; -1: up to three, by the time they take"},
+    {.type = PRF_OPT_DURATION,
+     .name = "min-time",
+     .offset = offsetof(struct stopwatch, min_time_ns),
+     .def = "0",
+     .unit = "TIME",
      .help = "go on for at least that long, also when the median is known"},
-    {.type = PRF_OPT_DURATION, .name = "max-time",
-     .offset = offsetof(struct stopwatch, max_time_ns), .def = "0", .unit = "TIME",
+    {.type = PRF_OPT_DURATION,
+     .name = "max-time",
+     .offset = offsetof(struct stopwatch, max_time_ns),
+     .def = "0",
+     .unit = "TIME",
      .help = "start no round that would end later; 0: 3 s, 0.5 s when quick, 20 s when "
              "rigorous"},
-    {.type = PRF_OPT_FLAG, .name = "quick", .offset = offsetof(struct stopwatch, quick),
+    {.type = PRF_OPT_FLAG,
+     .name = "quick",
+     .offset = offsetof(struct stopwatch, quick),
      .help = "a rough figure: median within 5 %"},
-    {.type = PRF_OPT_FLAG, .name = "rigorous",
+    {.type = PRF_OPT_FLAG,
+     .name = "rigorous",
      .offset = offsetof(struct stopwatch, rigorous),
      .help = "a fine figure: median within 0.2 %"},
-    {.type = PRF_OPT_LIST, .name = "affinity",
-     .offset = offsetof(struct stopwatch, affinity), .unit = "CPUS",
+    {.type = PRF_OPT_LIST,
+     .name = "affinity",
+     .offset = offsetof(struct stopwatch, affinity),
+     .unit = "CPUS",
      .help = "run on these CPUs only"},
     PRF_OPTIONS_END,
 };

@@ -1,7 +1,7 @@
-/* Call events of Python functions by replacing the evaluation of frames (PEP 523), before
-   sys.monitoring: a third of the cost of a profile function. That one is kept for C
-   functions, but it also slows down every bytecode, so frames that call none run without
-   (frame_modes.h).
+/* Call events of Python functions by replacing the evaluation of frames (PEP 523),
+   before sys.monitoring: a third of the cost of a profile function. That one is kept
+   for C functions, but it also slows down every bytecode, so frames that call none run
+   without (frame_modes.h).
 
    In exchange every Python call nests C frames: see frame_eval_stack_low. The only file
    that looks inside the interpreter. */
@@ -19,8 +19,8 @@
 #define FRAME_EVAL_RESERVE (256u << 10) /* left for what a frame may call in C */
 #define FRAME_EVAL_STACK (96u << 20)    /* asked for: at 1 KB a call 90,000 deep */
 
-/* Protected by the GIL. Frames that were entered under an earlier start, or return after
-   the end of theirs, must not touch its threads: they may be gone. */
+/* Protected by the GIL. Frames that were entered under an earlier start, or return
+   after the end of theirs, must not touch its threads: they may be gone. */
 static struct prf_call_events *frame_eval_active;
 static struct prf_frame_modes frame_eval_modes; /* only with C functions */
 static uint64_t frame_eval_serial;
@@ -39,8 +39,8 @@ frame_eval_find_floor(void)
     return (uintptr_t)base + FRAME_EVAL_RESERVE;
 }
 
-/* Python's own limit counts calls, not bytes. Without us Python calls take no C stack, so
-   a case may raise sys.setrecursionlimit as far as it likes. */
+/* Python's own limit counts calls, not bytes. Without us Python calls take no C stack,
+   so a case may raise sys.setrecursionlimit as far as it likes. */
 static inline bool
 frame_eval_stack_low(struct prf_call_thread *thread)
 {
@@ -83,8 +83,8 @@ frame_eval_caller_tracing(PyThreadState *tstate, struct prf_frame_mode *caller,
     return before;
 }
 
-/* Evaluate with tracing for this frame alone: a frame takes the flag over from its caller
-   when it starts, and hands it back when it ends. */
+/* Evaluate with tracing for this frame alone: a frame takes the flag over from its
+   caller when it starts, and hands it back when it ends. */
 static inline PyObject *
 frame_eval_run(PyThreadState *tstate, _PyInterpreterFrame *frame, int throwflag,
                struct prf_call_thread *thread, uint64_t serial)
@@ -137,8 +137,7 @@ frame_eval_hook(PyThreadState *tstate, _PyInterpreterFrame *frame, int throwflag
     events->ops->enter_python(thread, code);
     if (events->flags & PRF_CALL_NO_C) {
         result = _PyEval_EvalFrameDefault(tstate, frame, throwflag);
-    }
-    else {
+    } else {
         result = frame_eval_run(tstate, frame, throwflag, thread, serial);
     }
     if (serial == frame_eval_serial) {
@@ -154,8 +153,8 @@ frame_eval_raise_stack_limit(void)
     struct rlimit limit;
     if (getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
         limit.rlim_cur < FRAME_EVAL_STACK) {
-        limit.rlim_cur = limit.rlim_max < FRAME_EVAL_STACK ? limit.rlim_max
-                                                           : FRAME_EVAL_STACK;
+        limit.rlim_cur =
+            limit.rlim_max < FRAME_EVAL_STACK ? limit.rlim_max : FRAME_EVAL_STACK;
         setrlimit(RLIMIT_STACK, &limit);
     }
 }
@@ -185,8 +184,7 @@ frame_eval_stop(struct prf_call_events *events)
     PyInterpreterState *interp = PyInterpreterState_Get();
     if (_PyInterpreterState_GetEvalFrameFunc(interp) == frame_eval_hook) {
         _PyInterpreterState_SetEvalFrameFunc(interp, _PyEval_EvalFrameDefault);
-    }
-    else {
+    } else {
         events->replaced = true;
     }
     frame_eval_active = NULL;

@@ -1,7 +1,8 @@
-/* Events of C functions from PyEval_SetProfile, before sys.monitoring. A profile function belongs to
-   a thread: those that run at start get it there, those started later get it through
-   _thread.start_new_thread, whose method definition is exchanged while we run. That way
-   it does not matter under which name a module holds the function. */
+/* Events of C functions from PyEval_SetProfile, before sys.monitoring. A profile
+   function belongs to a thread: those that run at start get it there, those started
+   later get it through _thread.start_new_thread, whose method definition is exchanged
+   while we run. That way it does not matter under which name a module holds the
+   function. */
 #include "call_source.h"
 
 #if !PRF_HAVE_MONITORING
@@ -22,15 +23,15 @@ struct setprofile {
     uint64_t serial;                    /* of this start: see setprofile_active */
 };
 
-/* The function of a new thread: installs the profile function there, then calls what the
-   user gave. */
+/* The function of a new thread: installs the profile function there, then calls what
+   the user gave. */
 struct setprofile_begin {
-    PyObject_HEAD
-    PyObject *function; /* strong */
-    uint64_t serial;    /* of the start it belongs to */
+    PyObject_HEAD PyObject *function; /* strong */
+    uint64_t serial;                  /* of the start it belongs to */
 };
 
-/* Who gets the events, for code that is reached through _thread; protected by the GIL. */
+/* Who gets the events, for code that is reached through _thread; protected by the GIL.
+ */
 static struct prf_call_events *setprofile_active;
 static uint64_t setprofile_serial;
 
@@ -48,8 +49,7 @@ setprofile_hook(PyObject *self, PyFrameObject *frame, int what, PyObject *arg)
     Py_DECREF(code); /* the frame runs: it keeps it */
     if (what == PyTrace_C_CALL) {
         ops->enter_c(thread, fn->m_ml, fn->m_self, fn->m_module, code);
-    }
-    else if (what == PyTrace_C_RETURN || what == PyTrace_C_EXCEPTION) {
+    } else if (what == PyTrace_C_RETURN || what == PyTrace_C_EXCEPTION) {
         ops->leave_c(thread, fn->m_ml, code);
     }
     return 0;
@@ -104,9 +104,9 @@ begin_dealloc(PyObject *op)
 }
 
 static PyType_Slot begin_slots[] = {
-    {Py_tp_call, begin_call},       {Py_tp_repr, begin_repr},
+    {Py_tp_call, begin_call},         {Py_tp_repr, begin_repr},
     {Py_tp_traverse, begin_traverse}, {Py_tp_clear, begin_clear},
-    {Py_tp_dealloc, begin_dealloc}, {0, NULL},
+    {Py_tp_dealloc, begin_dealloc},   {0, NULL},
 };
 
 static PyType_Spec begin_spec = {
@@ -232,8 +232,7 @@ setprofile_uninstall(struct prf_call_events *events)
             if (_PyEval_SetProfile(tstate, NULL, NULL) < 0) {
                 PyErr_Clear(); /* an audit hook objects; `events` is NULL from now on */
             }
-        }
-        else if (tstate->c_profilefunc != NULL) {
+        } else if (tstate->c_profilefunc != NULL) {
             events->replaced = true;
         }
     }
@@ -260,9 +259,10 @@ static int
 setprofile_start(struct prf_call_events *events, struct prf_error *err)
 {
     if (PyThreadState_Get()->c_profilefunc != NULL || setprofile_active != NULL) {
-        return prf_fail(err, PRF_EUNAVAILABLE,
-                        "a profile function is set already (sys.setprofile, cProfile or "
-                        "a debugger); remove it");
+        return prf_fail(
+            err, PRF_EUNAVAILABLE,
+            "a profile function is set already (sys.setprofile, cProfile or "
+            "a debugger); remove it");
     }
     int rc = prf_call_frame_eval.start(events, err);
     if (rc < 0) {

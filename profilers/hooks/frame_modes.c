@@ -116,7 +116,9 @@ frame_mode_scan(struct prf_frame_mode *mode, const unsigned char *bytes, Py_ssiz
         spoilt = spoilt || frame_mode_spoils(opcode);
         oparg = 0;
     }
-    mode->kind = !calls ? PRF_FRAME_LEAF : spoilt ? PRF_FRAME_TRACED : PRF_FRAME_GLOBALS;
+    mode->kind = !calls   ? PRF_FRAME_LEAF
+                 : spoilt ? PRF_FRAME_TRACED
+                          : PRF_FRAME_GLOBALS;
 }
 
 static int

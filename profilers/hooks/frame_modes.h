@@ -1,10 +1,10 @@
-/* Which frames can run without tracing on 3.11, because no C function can be called from
-   their bytecode: then PyEval_SetProfile's tax on every instruction (half of the cost of
-   profiling, measured) is not paid. Anything that is not proven is traced.
+/* Which frames can run without tracing on 3.11, because no C function can be called
+   from their bytecode: then PyEval_SetProfile's tax on every instruction (half of the
+   cost of profiling, measured) is not paid. Anything that is not proven is traced.
 
-   Proven are (a) code without call instructions; (b) code whose every callee is a global
-   that is a Python function or a type now, and that cannot rebind one itself. (b) is
-   checked again when the dictionaries change. Needs the GIL. */
+   Proven are (a) code without call instructions; (b) code whose every callee is a
+   global that is a Python function or a type now, and that cannot rebind one itself.
+   (b) is checked again when the dictionaries change. Needs the GIL. */
 #ifndef PRF_FRAME_MODES_H
 #define PRF_FRAME_MODES_H
 

@@ -1,6 +1,6 @@
-/* A test host: the extension module `prf_host`, which runs a callable under a backend in
-   the interpreter that imports it, and reads the recording back. It stands in for the
-   worker, so that backends are tested without processes and a control pipe.
+/* A test host: the extension module `prf_host`, which runs a callable under a backend
+   in the interpreter that imports it, and reads the recording back. It stands in for
+   the worker, so that backends are tested without processes and a control pipe.
 
    One session at a time; the GIL is held throughout. */
 #include <Python.h>
@@ -12,6 +12,7 @@
 
 #include "call_events.h"
 #include "clock.h"
+#include "codes.h"
 #include "reader.h"
 #include "writer.h"
 
@@ -273,14 +274,14 @@ host_loop_function(void)
 static PyObject *
 host_run(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
 {
-    static const char *const names[] = {"profiler", "body",     "recording",
-                            "options",  "can_loop", "only_open", NULL};
+    static const char *const names[] = {"profiler", "body",      "recording", "options",
+                                        "can_loop", "only_open", NULL};
     const char *profiler, *path;
     PyObject *body, *options = NULL, *loop = NULL;
     int can_loop = 1, only_open = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "sOs|O!pp", (char **)names, &profiler, &body,
-                                     &path, &PyDict_Type, &options, &can_loop,
-                                     &only_open)) {
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "sOs|O!pp", (char **)names,
+                                     &profiler, &body, &path, &PyDict_Type, &options,
+                                     &can_loop, &only_open)) {
         return NULL;
     }
     if (host.backend != NULL) {
@@ -412,10 +413,10 @@ host_metrics(const struct prf_profile *p)
                 Py_CLEAR(samples);
             }
         }
-        PyObject *value = samples ? Py_BuildValue("{sssNsn}", "unit", m->unit, "samples",
-                                                  samples, "warmup",
-                                                  (Py_ssize_t)m->n_warmup)
-                                  : NULL;
+        PyObject *value =
+            samples ? Py_BuildValue("{sssNsn}", "unit", m->unit, "samples", samples,
+                                    "warmup", (Py_ssize_t)m->n_warmup)
+                    : NULL;
         if (host_set(dict, m->name, value) < 0) {
             Py_CLEAR(dict);
         }
@@ -498,10 +499,13 @@ host_backends(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(args))
     return list;
 }
 
+enum { HOST_RUN, HOST_MARK };
+
 static PyMethodDef host_methods[] = {
-    {"run", (PyCFunction)(void (*)(void))host_run, METH_VARARGS | METH_KEYWORDS,
-     "run(profiler, body, recording, options={}, can_loop=True, only_open=False)"},
-    {"mark", host_mark, METH_O, "mark(name): what self.trace(name) does"},
+    [HOST_RUN] =
+        {"run", (PyCFunction)(void (*)(void))host_run, METH_VARARGS | METH_KEYWORDS,
+         "run(profiler, body, recording, options={}, can_loop=True, only_open=False)"},
+    [HOST_MARK] = {"mark", host_mark, METH_O, "mark(name): what self.trace(name) does"},
     {"read", host_read, METH_O, "read(recording) -> dict"},
     {"backends", host_backends, METH_NOARGS, "[(name, why it is unavailable or None)]"},
     {NULL},
@@ -520,6 +524,7 @@ PyMODINIT_FUNC
 PyInit_prf_host(void)
 {
     prf_clock_init();
+    prf_codes_hide(&host_methods[HOST_MARK]);
     pthread_atfork(NULL, NULL, host_after_fork);
     return PyModule_Create(&host_module);
 }

@@ -357,6 +357,7 @@ def test_marks():
 
     _, recording = profile("call", body)
     assert [mark[0] for mark in recording["marks"]] == ["one", "two"]
+    assert list(by_name(recording)) == ["body"]  # not what marks it
 
 
 def test_bad_option():
