@@ -65,7 +65,7 @@ call_reserve_spilled(struct call_thread *t)
         return 0;
     }
     size_t capacity = t->spilled_capacity ? t->spilled_capacity * 2 : 256;
-    void *grown = realloc(t->spilled, capacity * sizeof(*t->spilled));
+    void *grown = realloc(t->spilled, capacity * sizeof(void *));
     if (grown == NULL) {
         return -1;
     }

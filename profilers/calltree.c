@@ -55,7 +55,7 @@ calltree_grow(struct prf_calltree *tree)
 {
     struct prf_calltree_node **old = tree->slots;
     size_t n_old = tree->capacity;
-    struct prf_calltree_node **slots = calloc(n_old * 2, sizeof(*slots));
+    struct prf_calltree_node **slots = calloc(n_old * 2, sizeof(void *));
     if (slots == NULL) {
         return -1;
     }

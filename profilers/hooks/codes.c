@@ -257,7 +257,7 @@ static size_t n_hidden;
 void
 prf_codes_hide(const PyMethodDef *method)
 {
-    if (n_hidden < sizeof hidden / sizeof *hidden) {
+    if (n_hidden < sizeof(hidden) / sizeof(hidden[0])) {
         hidden[n_hidden++] = method;
     }
 }

@@ -51,7 +51,7 @@ static int
 frame_modes_grow(struct prf_frame_modes *modes)
 {
     size_t capacity = modes->capacity * 2;
-    struct prf_frame_mode **slots = calloc(capacity, sizeof(*slots));
+    struct prf_frame_mode **slots = calloc(capacity, sizeof(void *));
     if (slots == NULL) {
         return -1;
     }
