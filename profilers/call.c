@@ -4,8 +4,8 @@
    The hook keeps a calling-context tree and one clock value for each thread. On every
    event the time since the last one goes to the node the thread is in; then the thread
    moves to a child (one look-up) or to the parent (none). Primitive calls, cumulative
-   times, callers and flame graphs are derived from the tree when it is read. Protected by
-   the GIL. */
+   times, callers and flame graphs are derived from the tree when it is read. Protected
+   by the GIL. */
 #include "backends.h"
 
 #include <stddef.h>
@@ -38,12 +38,12 @@ struct call {
 
 enum { CALL_CALLS, CALL_TIME, CALL_WALL_TIME };
 
-/* The stack of a thread is the path from `node` to the root. Only where the tree was full,
-   the way back is kept in `spilled`. */
+/* The stack of a thread is the path from `node` to the root. Only where the tree was
+   full, the way back is kept in `spilled`. */
 struct call_thread {
     struct prf_call_thread base;
     struct prf_calltree_node *node;
-    uint64_t last; /* ticks of the last event */
+    uint64_t last;                      /* ticks of the last event */
     struct prf_calltree_node **spilled; /* malloc'ed */
     size_t n_spilled, spilled_capacity;
 };
@@ -65,7 +65,7 @@ call_reserve_spilled(struct call_thread *t)
         return 0;
     }
     size_t capacity = t->spilled_capacity ? t->spilled_capacity * 2 : 256;
-    void *grown = realloc(t->spilled, capacity * sizeof(*t->spilled));
+    void *grown = realloc(t->spilled, capacity * sizeof(void *));
     if (grown == NULL) {
         return -1;
     }
@@ -105,8 +105,7 @@ call_push_other(struct call *st, struct call_thread *t, struct prf_calltree_node
             return;
         }
         t->spilled[t->n_spilled++] = t->node;
-    }
-    else {
+    } else {
         t->node->last_key = child->key;
         t->node->last = child;
     }
@@ -133,8 +132,7 @@ call_enter_python(struct prf_call_thread *thread, PyCodeObject *code)
     struct call_thread *t = (struct call_thread *)thread;
     if (__builtin_expect(t->node->last_key == code, 1)) {
         call_push(t, t->node->last);
-    }
-    else {
+    } else {
         call_enter_python_other(thread->user, t, code);
     }
 }
@@ -155,6 +153,9 @@ call_enter_c_other(struct call *st, struct call_thread *t, PyMethodDef *method,
     struct prf_calltree_node *child = prf_calltree_find(&st->tree, t->node, method);
     if (child == NULL) {
         uint32_t id = prf_codes_add_c(&st->codes, method, self, module);
+        if (id == PRF_CODE_SKIPPED) {
+            return;
+        }
         /* Naming it may have let another thread run, not moved this one. */
         child = prf_calltree_find(&st->tree, t->node, method);
         if (child == NULL && id != 0) {
@@ -175,8 +176,7 @@ call_enter_c(struct prf_call_thread *thread, PyMethodDef *method, PyObject *self
     }
     if (__builtin_expect(t->node->last_key == method, 1)) {
         call_push(t, t->node->last);
-    }
-    else {
+    } else {
         call_enter_c_other(st, t, method, self, module);
     }
 }
@@ -190,8 +190,9 @@ call_up(const struct call_thread *t, const struct prf_calltree_node *node,
                                                      : t->spilled[--*n_spilled];
 }
 
-/* A return that does not fit: of a function that was left out or entered before the start,
-   or from below functions whose return was not seen (stack-switching extensions). */
+/* A return that does not fit: of a function that was left out or entered before the
+   start, or from below functions whose return was not seen (stack-switching
+   extensions). */
 static __attribute__((noinline)) void
 call_leave_other(struct call_thread *t, const void *key)
 {
@@ -215,8 +216,7 @@ call_leave(struct call_thread *t, const void *key)
     t->last = now;
     if (__builtin_expect(node->key == key, 1)) {
         t->node = call_up(t, node, &t->n_spilled);
-    }
-    else {
+    } else {
         call_leave_other(t, key);
     }
 }
@@ -253,8 +253,8 @@ call_open(void *state, const struct prf_session *session, struct prf_error *err)
     st->sink = session->sink;
     st->filtering = st->include_files.n > 0 || st->exclude_files.n > 0;
     prf_clock_init();
-    int rc = prf_codes_init(&st->codes, st->sink, &st->include_files, &st->exclude_files,
-                            err);
+    int rc = prf_codes_init(&st->codes, st->sink, &st->include_files,
+                            &st->exclude_files, err);
     if (rc == 0) {
         rc = prf_calltree_init(&st->tree, st->sink, st->max_nodes, err);
     }
@@ -332,10 +332,11 @@ call_collect(void *state, struct prf_sink *sink, struct prf_error *err)
                       "calls were not seen from then on");
     }
     if (st->tree.truncated != NULL) {
-        prf_sink_info(sink, PRF_INFO_NOTE,
-                      "too many different call stacks: the rest is counted by caller and "
-                      "callee under '[truncated]'; calls and own times are complete, "
-                      "cumulative times of what called it are not");
+        prf_sink_info(
+            sink, PRF_INFO_NOTE,
+            "too many different call stacks: the rest is counted by caller and "
+            "callee under '[truncated]'; calls and own times are complete, "
+            "cumulative times of what called it are not");
     }
     return 0;
 }
@@ -369,27 +370,45 @@ static const struct prf_metric call_metrics[] = {
 };
 
 static const struct prf_option call_options[] = {
-    {.type = PRF_OPT_CHOICE, .name = "sort", .offset = offsetof(struct call, sort),
+    {.type = PRF_OPT_CHOICE,
+     .name = "sort",
+     .offset = offsetof(struct call, sort),
      .def = "cumulative",
      .choices = "calls|cumulative|cumtime|file|filename|line|module|name|ncalls|nfl|"
                 "pcalls|stdname|time|tottime",
      .help = "order of the table, by a key of pstats"},
-    {.type = PRF_OPT_FLAG, .name = "strip-dirs",
+    {.type = PRF_OPT_FLAG,
+     .name = "strip-dirs",
      .offset = offsetof(struct call, strip_dirs),
      .help = "show file names without their folders"},
-    {.type = PRF_OPT_UINT, .name = "top-k", .offset = offsetof(struct call, top_k),
-     .def = "0", .unit = "N", .help = "show the first N functions only; 0: all"},
-    {.type = PRF_OPT_FLAG, .name = "ignore-c-function", .aliases = "ignore-c-functions",
+    {.type = PRF_OPT_UINT,
+     .name = "top-k",
+     .offset = offsetof(struct call, top_k),
+     .def = "0",
+     .unit = "N",
+     .help = "show the first N functions only; 0: all"},
+    {.type = PRF_OPT_FLAG,
+     .name = "ignore-c-function",
+     .aliases = "ignore-c-functions",
      .offset = offsetof(struct call, ignore_c_function),
      .help = "Python functions only; their time includes the C functions they call"},
-    {.type = PRF_OPT_LIST, .name = "include-files", .unit = "PATH|GLOB",
+    {.type = PRF_OPT_LIST,
+     .name = "include-files",
+     .unit = "PATH|GLOB",
      .offset = offsetof(struct call, include_files),
      .help = "only functions of these files and folders; others count as their caller"},
-    {.type = PRF_OPT_LIST, .name = "exclude-files", .unit = "PATH|GLOB",
+    {.type = PRF_OPT_LIST,
+     .name = "exclude-files",
+     .unit = "PATH|GLOB",
      .offset = offsetof(struct call, exclude_files),
      .help = "no functions of these files and folders; they count as their caller"},
-    {.type = PRF_OPT_UINT, .name = "max-nodes", .offset = offsetof(struct call, max_nodes),
-     .def = CALL_MAX_NODES, .min = 1, .max = 1 << 30, .unit = "N",
+    {.type = PRF_OPT_UINT,
+     .name = "max-nodes",
+     .offset = offsetof(struct call, max_nodes),
+     .def = CALL_MAX_NODES,
+     .min = 1,
+     .max = 1 << 30,
+     .unit = "N",
      .help = "most different call stacks to tell apart"},
     PRF_OPTIONS_END,
 };

@@ -55,7 +55,7 @@ calltree_grow(struct prf_calltree *tree)
 {
     struct prf_calltree_node **old = tree->slots;
     size_t n_old = tree->capacity;
-    struct prf_calltree_node **slots = calloc(n_old * 2, sizeof(*slots));
+    struct prf_calltree_node **slots = calloc(n_old * 2, sizeof(void *));
     if (slots == NULL) {
         return -1;
     }
@@ -87,8 +87,8 @@ calltree_alloc(struct prf_calltree *tree)
 }
 
 static struct prf_calltree_node *
-calltree_new(struct prf_calltree *tree, struct prf_calltree_node *parent, const void *key,
-             uint32_t code)
+calltree_new(struct prf_calltree *tree, struct prf_calltree_node *parent,
+             const void *key, uint32_t code)
 {
     if ((tree->n + 1) * 2 > tree->capacity && calltree_grow(tree) < 0) {
         return NULL;
@@ -121,8 +121,8 @@ calltree_pair(struct prf_calltree *tree, struct prf_calltree_node *parent,
               const void *key, uint32_t code)
 {
     if (tree->truncated == NULL) {
-        uint32_t id = prf_sink_code(tree->rows.sink, "", "[truncated]", "[truncated]", 0,
-                                    PRF_CODE_C);
+        uint32_t id = prf_sink_code(tree->rows.sink, "", "[truncated]", "[truncated]",
+                                    0, PRF_CODE_C);
         tree->truncated = id ? calltree_new(tree, &tree->root, tree, id) : NULL;
         if (tree->truncated == NULL) {
             return NULL;

@@ -1,6 +1,6 @@
-/* The calling-context tree: one node for each distinct stack of functions. Its rows (who,
-   called from where, how often, own ticks) live in the recording, so that a crash keeps
-   them; what finds them again is private memory.
+/* The calling-context tree: one node for each distinct stack of functions. Its rows
+   (who, called from where, how often, own ticks) live in the recording, so that a crash
+   keeps them; what finds them again is private memory.
 
    The path from a node to its root is the stack of the thread that is in it: entering a
    function is one look-up, leaving it is following `parent`. Protected by the GIL. */
@@ -56,8 +56,8 @@ prf_calltree_hash(uint32_t parent, const void *key, unsigned shift)
 
 /* The child of `parent` with that key, or NULL. */
 static inline struct prf_calltree_node *
-prf_calltree_find(const struct prf_calltree *tree, const struct prf_calltree_node *parent,
-                  const void *key)
+prf_calltree_find(const struct prf_calltree *tree,
+                  const struct prf_calltree_node *parent, const void *key)
 {
     size_t mask = tree->capacity - 1;
     size_t i = prf_calltree_hash(parent->id, key, tree->shift);
@@ -71,9 +71,10 @@ prf_calltree_find(const struct prf_calltree *tree, const struct prf_calltree_nod
     return NULL;
 }
 
-/* Add the child, which must not be there. Once the tree is full, what would be a new stack
-   is counted in a node for the pair (function of `parent`, key) instead, below a node for
-   the code "[truncated]"; such a node has no parent to return to. NULL: no memory. */
+/* Add the child, which must not be there. Once the tree is full, what would be a new
+   stack is counted in a node for the pair (function of `parent`, key) instead, below a
+   node for the code "[truncated]"; such a node has no parent to return to. NULL: no
+   memory. */
 struct prf_calltree_node *prf_calltree_add(struct prf_calltree *tree,
                                            struct prf_calltree_node *parent,
                                            const void *key, uint32_t code);

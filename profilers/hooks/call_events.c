@@ -43,7 +43,8 @@ call_thread_new(struct prf_call_events *events, uint64_t id)
     PyTypeObject *type = (PyTypeObject *)events->thread_type;
     struct prf_exception saved;
     prf_exception_save(&saved);
-    struct prf_call_thread *thread = (struct prf_call_thread *)PyType_GenericAlloc(type, 0);
+    struct prf_call_thread *thread =
+        (struct prf_call_thread *)PyType_GenericAlloc(type, 0);
     prf_exception_restore(&saved);
     if (thread == NULL) {
         return NULL;

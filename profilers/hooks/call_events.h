@@ -17,21 +17,22 @@
 #include <pyprofiler/error.h>
 
 struct prf_call_events;
+struct prf_frame_mode;
 struct prf_call_source;
 
-/* One for each thread, made when its first event comes (or at start, see `ops`). A user's
-   struct starts with it. */
+/* One for each thread, made when its first event comes (or at start, see `ops`). A
+   user's struct starts with it. */
 struct prf_call_thread {
-    PyObject_HEAD
-    struct prf_call_events *events; /* NULL: detached, the user is gone */
+    PyObject_HEAD struct prf_call_events *events; /* NULL: detached, the user is gone */
     struct prf_call_thread *next;
     uint64_t id; /* of the thread state; never used twice */
     void *user;
-    uintptr_t stack_floor; /* of call_frame_eval.c */
+    uintptr_t stack_floor;       /* of call_frame_eval.c */
+    struct prf_frame_mode *mode; /* likewise: of the frame that runs; borrowed */
 };
 
-/* What the user wants to be told. Called in the middle of a call: no allocation but from
-   what is reserved, no Python code except with the exception put aside. */
+/* What the user wants to be told. Called in the middle of a call: no allocation but
+   from what is reserved, no Python code except with the exception put aside. */
 struct prf_call_ops {
     Py_ssize_t thread_size; /* of the user's struct */
     void (*thread_start)(struct prf_call_thread *thread);
@@ -58,6 +59,7 @@ struct prf_call_events {
     bool replaced; /* after stop: the case had put its own profile function in place */
     const struct prf_call_source *running; /* NULL: stopped */
     void *source;                          /* what the mechanism keeps */
+    Py_tracefunc profile_function;         /* what it installed in threads, or NULL */
 };
 
 /* PRF_EPYTHON: no memory in Python. */

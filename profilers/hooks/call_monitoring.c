@@ -1,5 +1,5 @@
-/* Call events from sys.monitoring. The callbacks are objects of a type of our own with a
-   vectorcall of its own: no argument parsing, no bound method, 16-24 ns an event. */
+/* Call events from sys.monitoring. The callbacks are objects of a type of our own with
+   a vectorcall of its own: no argument parsing, no bound method, 16-24 ns an event. */
 #include "call_source.h"
 
 #if PRF_HAVE_MONITORING
@@ -10,8 +10,7 @@
 #include <structmember.h>
 
 struct monitoring_callback {
-    PyObject_HEAD
-    vectorcallfunc vectorcall;
+    PyObject_HEAD vectorcallfunc vectorcall;
     struct prf_call_events *events; /* borrowed; NULL after stop */
 };
 
@@ -24,10 +23,10 @@ struct monitoring_event {
 enum { N_EVENTS = 9 };
 
 struct monitoring {
-    PyObject *module;                                  /* strong: sys.monitoring */
-    PyObject *missing;                                 /* strong: its MISSING */
-    PyTypeObject *callback_type;                       /* strong */
-    struct monitoring_callback *callbacks[N_EVENTS];   /* strong */
+    PyObject *module;                                /* strong: sys.monitoring */
+    PyObject *missing;                               /* strong: its MISSING */
+    PyTypeObject *callback_type;                     /* strong */
+    struct monitoring_callback *callbacks[N_EVENTS]; /* strong */
     int tool_id;
 };
 
@@ -64,8 +63,8 @@ monitoring_leave(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf)
     Py_RETURN_NONE;
 }
 
-/* The method that a call of args[2] with the first argument args[3] runs, as cProfile sees
-   it: NULL for Python functions, types and other callables. */
+/* The method that a call of args[2] with the first argument args[3] runs, as cProfile
+   sees it: NULL for Python functions, types and other callables. */
 static inline PyMethodDef *
 monitoring_method(const struct monitoring *mon, PyObject *const *args)
 {
@@ -76,7 +75,8 @@ monitoring_method(const struct monitoring *mon, PyObject *const *args)
     if (Py_TYPE(callable) == &PyMethodDescr_Type && args[3] != mon->missing) {
         /* Called on an object of another type it only raises TypeError. */
         PyMethodDescrObject *descr = (PyMethodDescrObject *)callable;
-        return PyObject_TypeCheck(args[3], PyDescr_TYPE(descr)) ? descr->d_method : NULL;
+        return PyObject_TypeCheck(args[3], PyDescr_TYPE(descr)) ? descr->d_method
+                                                                : NULL;
     }
     return NULL;
 }
@@ -131,8 +131,8 @@ static const struct monitoring_event monitoring_events[N_EVENTS] = {
 };
 
 static PyMemberDef callback_members[] = {
-    {"__vectorcalloffset__", T_PYSSIZET, offsetof(struct monitoring_callback, vectorcall),
-     READONLY, NULL},
+    {"__vectorcalloffset__", T_PYSSIZET,
+     offsetof(struct monitoring_callback, vectorcall), READONLY, NULL},
     {NULL},
 };
 
@@ -274,10 +274,9 @@ monitoring_claim(struct monitoring *mon, struct prf_error *err)
         rc = prf_fail(err, PRF_EUNAVAILABLE,
                       "the profiler's place in sys.monitoring is held by '%s'; stop it",
                       name ? name : "?");
-    }
-    else if (holder == NULL ||
-             monitoring_do(PyObject_CallMethod(mon->module, "use_tool_id", "is",
-                                               mon->tool_id, "pyprofiler")) < 0) {
+    } else if (holder == NULL ||
+               monitoring_do(PyObject_CallMethod(mon->module, "use_tool_id", "is",
+                                                 mon->tool_id, "pyprofiler")) < 0) {
         rc = prf_call_source_fail(err, "claiming a tool id of sys.monitoring");
     }
     PyErr_Clear();
@@ -301,8 +300,9 @@ monitoring_start(struct prf_call_events *events, struct prf_error *err)
     if (mon == NULL) {
         return prf_fail(err, PRF_ENOMEM, "no memory for sys.monitoring");
     }
-    int rc = monitoring_open(mon) < 0 ? prf_call_source_fail(err, "using sys.monitoring")
-                                      : monitoring_claim(mon, err);
+    int rc = monitoring_open(mon) < 0
+                 ? prf_call_source_fail(err, "using sys.monitoring")
+                 : monitoring_claim(mon, err);
     if (rc != 0) {
         monitoring_free(mon);
         return rc;

@@ -1,7 +1,8 @@
-/* Call events from PyEval_SetProfile, before sys.monitoring. A profile function belongs to
-   a thread: those that run at start get it there, those started later get it through
-   _thread.start_new_thread, whose method definition is exchanged while we run. That way
-   it does not matter under which name a module holds the function. */
+/* Events of C functions from PyEval_SetProfile, before sys.monitoring. A profile
+   function belongs to a thread: those that run at start get it there, those started
+   later get it through _thread.start_new_thread, whose method definition is exchanged
+   while we run. That way it does not matter under which name a module holds the
+   function. */
 #include "call_source.h"
 
 #if !PRF_HAVE_MONITORING
@@ -22,50 +23,35 @@ struct setprofile {
     uint64_t serial;                    /* of this start: see setprofile_active */
 };
 
-/* The function of a new thread: installs the profile function there, then calls what the
-   user gave. */
+/* The function of a new thread: installs the profile function there, then calls what
+   the user gave. */
 struct setprofile_begin {
-    PyObject_HEAD
-    PyObject *function; /* strong */
-    uint64_t serial;    /* of the start it belongs to */
+    PyObject_HEAD PyObject *function; /* strong */
+    uint64_t serial;                  /* of the start it belongs to */
 };
 
-/* Who gets the events, for code that is reached through _thread; protected by the GIL. */
+/* Who gets the events, for code that is reached through _thread; protected by the GIL.
+ */
 static struct prf_call_events *setprofile_active;
 static uint64_t setprofile_serial;
 
+/* Calls of C functions only: those of Python functions come from call_frame_eval.c. */
 static int
 setprofile_hook(PyObject *self, PyFrameObject *frame, int what, PyObject *arg)
 {
     struct prf_call_thread *thread = (struct prf_call_thread *)self;
-    if (thread->events == NULL) {
+    if (what < PyTrace_C_CALL || thread->events == NULL || !PyCFunction_Check(arg)) {
         return 0;
     }
     const struct prf_call_ops *ops = thread->events->ops;
+    PyCFunctionObject *fn = (PyCFunctionObject *)arg;
     PyCodeObject *code = PyFrame_GetCode(frame);
-    switch (what) {
-    case PyTrace_CALL:
-        ops->enter_python(thread, code);
-        break;
-    case PyTrace_RETURN:
-        ops->leave_python(thread, code);
-        break;
-    case PyTrace_C_CALL:
-        if (PyCFunction_Check(arg)) {
-            PyCFunctionObject *fn = (PyCFunctionObject *)arg;
-            ops->enter_c(thread, fn->m_ml, fn->m_self, fn->m_module, code);
-        }
-        break;
-    case PyTrace_C_RETURN:
-    case PyTrace_C_EXCEPTION:
-        if (PyCFunction_Check(arg)) {
-            ops->leave_c(thread, ((PyCFunctionObject *)arg)->m_ml, code);
-        }
-        break;
-    default:
-        break;
+    Py_DECREF(code); /* the frame runs: it keeps it */
+    if (what == PyTrace_C_CALL) {
+        ops->enter_c(thread, fn->m_ml, fn->m_self, fn->m_module, code);
+    } else if (what == PyTrace_C_RETURN || what == PyTrace_C_EXCEPTION) {
+        ops->leave_c(thread, fn->m_ml, code);
     }
-    Py_DECREF(code);
     return 0;
 }
 
@@ -118,9 +104,9 @@ begin_dealloc(PyObject *op)
 }
 
 static PyType_Slot begin_slots[] = {
-    {Py_tp_call, begin_call},       {Py_tp_repr, begin_repr},
+    {Py_tp_call, begin_call},         {Py_tp_repr, begin_repr},
     {Py_tp_traverse, begin_traverse}, {Py_tp_clear, begin_clear},
-    {Py_tp_dealloc, begin_dealloc}, {0, NULL},
+    {Py_tp_dealloc, begin_dealloc},   {0, NULL},
 };
 
 static PyType_Spec begin_spec = {
@@ -246,8 +232,7 @@ setprofile_uninstall(struct prf_call_events *events)
             if (_PyEval_SetProfile(tstate, NULL, NULL) < 0) {
                 PyErr_Clear(); /* an audit hook objects; `events` is NULL from now on */
             }
-        }
-        else if (tstate->c_profilefunc != NULL) {
+        } else if (tstate->c_profilefunc != NULL) {
             events->replaced = true;
         }
     }
@@ -259,6 +244,8 @@ setprofile_stop(struct prf_call_events *events)
     struct setprofile *sp = events->source;
     events->replaced = PyThreadState_Get()->c_profilefunc != setprofile_hook;
     setprofile_uninstall(events);
+    events->profile_function = NULL;
+    prf_call_frame_eval.stop(events);
     for (int i = 0; i < 2; i++) {
         setprofile_unpatch(&sp->patches[i]);
     }
@@ -272,21 +259,28 @@ static int
 setprofile_start(struct prf_call_events *events, struct prf_error *err)
 {
     if (PyThreadState_Get()->c_profilefunc != NULL || setprofile_active != NULL) {
-        return prf_fail(err, PRF_EUNAVAILABLE,
-                        "a profile function is set already (sys.setprofile, cProfile or "
-                        "a debugger); remove it");
+        return prf_fail(
+            err, PRF_EUNAVAILABLE,
+            "a profile function is set already (sys.setprofile, cProfile or "
+            "a debugger); remove it");
+    }
+    int rc = prf_call_frame_eval.start(events, err);
+    if (rc < 0) {
+        return rc;
     }
     struct setprofile *sp = calloc(1, sizeof(*sp));
     if (sp == NULL) {
+        prf_call_frame_eval.stop(events);
         return prf_fail(err, PRF_ENOMEM, "no memory for the profile function");
     }
     sp->serial = ++setprofile_serial;
     events->source = sp;
+    events->profile_function = setprofile_hook;
     setprofile_active = events;
     sp->begin_type = (PyTypeObject *)PyType_FromSpec(&begin_spec);
     if (sp->begin_type == NULL || setprofile_patch_threads(sp) < 0 ||
         setprofile_install(events) < 0) {
-        int rc = prf_call_source_fail(err, "installing the profile function");
+        rc = prf_call_source_fail(err, "installing the profile function");
         setprofile_stop(events);
         return rc;
     }

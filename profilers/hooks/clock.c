@@ -27,8 +27,8 @@ static bool
 clock_kernel_uses_tsc(void)
 {
     char word[32] = "";
-    FILE *f = fopen("/sys/devices/system/clocksource/clocksource0/current_clocksource",
-                    "re");
+    FILE *f =
+        fopen("/sys/devices/system/clocksource/clocksource0/current_clocksource", "re");
     if (f == NULL) {
         return false;
     }

@@ -1,7 +1,7 @@
 /* The clock of the hooks, in ticks: the processor's time stamp counter where it runs at
-   one rate in all states and on all cores (10 ns a read, measured), the virtual counter on
-   aarch64, else CLOCK_MONOTONIC in nanoseconds (26 ns). Monotonic on one machine, not
-   ordered against memory. Any thread, no GIL. */
+   one rate in all states and on all cores (10 ns a read, measured), the virtual counter
+   on aarch64, else CLOCK_MONOTONIC in nanoseconds (26 ns). Monotonic on one machine,
+   not ordered against memory. Any thread, no GIL. */
 #ifndef PRF_CLOCK_H
 #define PRF_CLOCK_H
 

@@ -92,8 +92,8 @@ codes_insert(struct prf_codes *codes, const void *key, PyObject *held, uint32_t 
     return id;
 }
 
-/* A folder or file (all below it), or a glob for the whole name; one without '/' is also
-   tried on the last part of the name. */
+/* A folder or file (all below it), or a glob for the whole name; one without '/' is
+   also tried on the last part of the name. */
 static bool
 codes_pattern_matches(const char *pattern, const char *file, const char *cwd)
 {
@@ -193,7 +193,8 @@ codes_method_repr(const char *name, PyObject *self)
     PyObject *text = NULL;
     PyObject *key = PyUnicode_FromString(name);
     if (key != NULL) {
-        PyObject *found = _PyType_Lookup(Py_TYPE(self), key); /* borrowed from the type */
+        PyObject *found =
+            _PyType_Lookup(Py_TYPE(self), key); /* borrowed from the type */
         if (found != NULL) {
             Py_INCREF(found);
             text = PyObject_Repr(found);
@@ -214,8 +215,7 @@ codes_module_name(PyObject *module)
     PyObject *name = NULL;
     if (module != NULL && PyUnicode_Check(module)) {
         name = Py_NewRef(module);
-    }
-    else if (module != NULL && PyModule_Check(module)) {
+    } else if (module != NULL && PyModule_Check(module)) {
         name = PyModule_GetNameObject(module);
         if (name == NULL) {
             PyErr_Clear();
@@ -244,8 +244,7 @@ codes_c_name(PyMethodDef *method, PyObject *self, PyObject *module)
     PyObject *name = codes_module_name(module);
     if (name == NULL || PyUnicode_CompareWithASCIIString(name, "builtins") == 0) {
         text = PyUnicode_FromFormat("<%s>", method->ml_name);
-    }
-    else {
+    } else {
         text = PyUnicode_FromFormat("<%U.%s>", name, method->ml_name);
     }
     Py_XDECREF(name);
@@ -258,7 +257,7 @@ static size_t n_hidden;
 void
 prf_codes_hide(const PyMethodDef *method)
 {
-    if (n_hidden < sizeof hidden / sizeof *hidden) {
+    if (n_hidden < sizeof(hidden) / sizeof(hidden[0])) {
         hidden[n_hidden++] = method;
     }
 }
@@ -290,7 +289,8 @@ prf_codes_add_c(struct prf_codes *codes, PyMethodDef *method, PyObject *self,
     PyObject *owner = NULL;
     PyObject *name = codes_c_name(method, self, module);
     const char *text = name ? codes_text(name, &owner) : method->ml_name;
-    id = prf_codes_find(codes, method); /* a repr ran: another thread may have been here */
+    id = prf_codes_find(codes,
+                        method); /* a repr ran: another thread may have been here */
     if (id == 0) {
         id = prf_sink_code(codes->sink, "", text, text, 0, PRF_CODE_C);
         id = codes_insert(codes, method, NULL, id);

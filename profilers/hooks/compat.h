@@ -1,6 +1,6 @@
 /* What differs between CPython versions, under names of our own. The only file that may
-   look at PY_VERSION_HEX: the rest asks for a feature (PRF_HAVE_...) or calls a function
-   from here. */
+   look at PY_VERSION_HEX: the rest asks for a feature (PRF_HAVE_...) or calls a
+   function from here. */
 #ifndef PRF_COMPAT_H
 #define PRF_COMPAT_H
 
@@ -18,8 +18,8 @@
 #define PRF_HAVE_MONITORING 0
 #endif
 
-/* Frame evaluation (PEP 523) is worth using only where it replaces SetProfile: from 3.12
-   on PY_* events cost less than giving up inlined Python calls. */
+/* Frame evaluation (PEP 523) is worth using only where it replaces SetProfile:
+   from 3.12 on PY_* events cost less than giving up inlined Python calls. */
 #define PRF_HAVE_FRAME_EVAL (!PRF_HAVE_MONITORING)
 
 /* The exception that is being raised, put aside: hooks run in the middle of
