@@ -244,14 +244,14 @@ python_run(const char *python, const char *pyproject, struct prf_strbuf *out,
         goto out;
     }
     if (rc < 0 || !prf_process_wait(&process, deadline_ns, &ending)) {
-        rc = prf_fail(err, PRF_EPYTHON, "'%s' did not answer within %d s; is it a Python?",
+        rc = prf_fail(err, PRF_EUNAVAILABLE, "'%s' did not answer within %d s; is it a Python?",
                       python, (int)(ASK_LIMIT_NS / 1000000000));
         goto out;
     }
     if (ending.signal != 0 || ending.code != 0) {
         char name[32];
         char *text = prf_strbuf_steal(out);
-        rc = prf_fail(err, PRF_EPYTHON, "'%s' does not work (%s%.0d): %s", python,
+        rc = prf_fail(err, PRF_EUNAVAILABLE, "'%s' does not work (%s%.0d): %s", python,
                       ending.signal != 0
                           ? prf_signal_name(ending.signal, name, sizeof name)
                           : "exit code ",
@@ -380,7 +380,7 @@ prf_python_ask(const char *python, const char *pyproject, struct prf_interpreter
     struct prf_arena *arena = &out->arena;
     out->version = python_value(arena, answer, "version");
     if (*out->version == '\0') {
-        rc = prf_fail(err, PRF_EPYTHON, "'%s' is no Python: it does not tell its version",
+        rc = prf_fail(err, PRF_EUNAVAILABLE, "'%s' is no Python: it does not tell its version",
                       python);
         goto out;
     }

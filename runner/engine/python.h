@@ -37,7 +37,7 @@ int prf_python_choose(const struct prf_python_choice *choice, char **out,
                       const char **source, struct prf_error *err);
 
 /* Start it once (-I -S) and let it describe itself; `pyproject` is the file whose table
-   [tool.pyprofiler] is wanted as well, or NULL. PRF_EPYTHON: it does not work;
+   [tool.pyprofiler] is wanted as well, or NULL. PRF_EUNAVAILABLE: it does not work;
    PRF_EUSAGE: the file is wrong. */
 int prf_python_ask(const char *python, const char *pyproject,
                    struct prf_interpreter *out, struct prf_error *err);
