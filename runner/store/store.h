@@ -20,10 +20,19 @@ enum prf_store_mode {
     PRF_STORE_WRITE,  /* made when missing, with its folder and .gitignore; migrated */
 };
 
-/* `path` is the database file. *out is the caller's. */
+/* `path` is the database file. *out is the caller's, for one thread at a time, and not
+   for a forked child. PRF_ESTORE: it cannot be opened or written, or is of a newer
+   version; PRF_ECORRUPT: damaged, or no store at all. */
 int prf_store_open(const char *path, enum prf_store_mode mode, struct prf_store **out,
                    struct prf_error *err);
 void prf_store_close(struct prf_store *store);
+
+#define PRF_ID_SIZE 27
+
+/* A new id for a run or a result: 26 lower-case letters and digits and a NUL, sorting by
+   time, never made twice by any process. Its first ten characters (32 us) rarely occur
+   twice, so that people can use them alone. */
+void prf_store_new_id(char out[PRF_ID_SIZE]);
 
 /* Machine, environment, commit and run, in one transaction. */
 int prf_store_add_run(struct prf_store *store, const struct prf_run *run,
@@ -47,7 +56,7 @@ struct prf_query {
     const char *profiler;
     bool latest_run;        /* only the newest run (that fits the commit, if given) */
     bool latest_per_case;   /* the newest result of each (case, profiler) */
-    size_t limit;           /* 0: no limit */
+    size_t limit;           /* only the newest so many; 0: no limit */
 };
 
 /* Results in the order in which they were measured. `visit` gets each with its profile's

@@ -1,0 +1,35 @@
+/* What one implementation of the store provides; store.c calls nothing else. SQLite is the
+   first, a server for a team can be the second. Contracts: see store.h, function by
+   function. */
+#ifndef PRF_STORE_OPS_H
+#define PRF_STORE_OPS_H
+
+#include "store.h"
+
+struct prf_store_ops {
+    void (*close)(struct prf_store *store);
+    int (*add_run)(struct prf_store *store, const struct prf_run *run,
+                   struct prf_error *err);
+    int (*add_result)(struct prf_store *store, const struct prf_result *result,
+                      struct prf_error *err);
+    int (*finish_run)(struct prf_store *store, const char *run_id, int64_t duration_ns,
+                      struct prf_error *err);
+    int (*select)(struct prf_store *store, const struct prf_query *query,
+                  bool with_profile, prf_store_visit *visit, void *arg,
+                  struct prf_error *err);
+    int (*recording)(struct prf_store *store, const char *result_id, void **data,
+                     size_t *size, struct prf_error *err);
+    int (*describe)(struct prf_store *store, struct prf_store_info *info,
+                    struct prf_error *err);
+};
+
+/* The first member of every implementation's own struct. */
+struct prf_store {
+    const struct prf_store_ops *ops;
+};
+
+/* The file's folder exists already. */
+int prf_sqlite_open(const char *path, enum prf_store_mode mode, struct prf_store **out,
+                    struct prf_error *err);
+
+#endif
