@@ -58,13 +58,14 @@ ask(const char *format, ...)
 static const char *
 git_tree(const char *repo)
 {
-    return ask("cd %s && rm -rf ../side && mkdir ../side && git=$(git rev-parse --git-dir) &&"
+    return ask("cd %s && side=%s/side && rm -rf $side && mkdir $side &&"
+               " git=$(git rev-parse --git-dir) &&"
                " common=$(cd $(git rev-parse --git-common-dir) && pwd) &&"
-               " if [ -f $git/index ]; then cp $git/index ../side/index; fi;"
-               " export GIT_INDEX_FILE=$PWD/../side/index GIT_OBJECT_DIRECTORY=$PWD/../side"
+               " if [ -f $git/index ]; then cp $git/index $side/index; fi;"
+               " export GIT_INDEX_FILE=$side/index GIT_OBJECT_DIRECTORY=$side"
                " GIT_ALTERNATE_OBJECT_DIRECTORIES=$common/objects;"
                " git add -A 2>/dev/null && git write-tree",
-               repo);
+               repo, top);
 }
 
 struct answer {
