@@ -90,6 +90,7 @@ prf_say_style(const struct prf_general_options *general, FILE *out)
         .color = prf_color_enabled(prf_say_color_mode(general), fileno(out)),
         .width = say_width(out),
         .verbosity = (int)(general->verbose - general->quiet),
+        .ascii = !prf_unicode_enabled(),
     };
 }
 
