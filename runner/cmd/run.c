@@ -201,6 +201,10 @@ run_print_result(struct prf_running *r, const struct prf_result *result)
 {
     static const struct prf_export_options options = {0};
     struct prf_error err = {0};
+    if (!r->headed && r->style.verbosity >= 0) {
+        prf_report_head(stdout, &r->style, &r->run);
+    }
+    r->headed = true;
     if (prf_report_result(stdout, &r->style, result, &options, &err) < 0) {
         prf_say_error(&err);
         r->internal_failed = true;
@@ -333,7 +337,8 @@ run_finish(struct prf_running *r)
         run_store_trouble(r, &err);
     }
     prf_error_clear(&err);
-    if (r->exporter != NULL && run_write_document(r, &err) < 0) {
+    bool nothing = r->n_kept == 0 && r->usage_failed;
+    if (r->exporter != NULL && !nothing && run_write_document(r, &err) < 0) {
         prf_say_error(&err);
         r->internal_failed = true;
     }
@@ -553,10 +558,6 @@ run_go(struct prf_running *r, int argc, char **argv, struct prf_error *err)
     }
     if (rc < 0) {
         return rc;
-    }
-    if (r->exporter == NULL && r->style.verbosity >= 0) {
-        prf_report_head(stdout, &r->style, &r->run);
-        fflush(stdout);
     }
     rc = prf_run_files(r, err);
     r->interrupted = rc == PRF_EINTERRUPTED || prf_interrupt_count() > 0;

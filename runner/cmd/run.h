@@ -57,6 +57,7 @@ struct prf_running {
     size_t n_durations;
     size_t n_selected, n_bad;
     int command_layer; /* of the next reading of what follows the profiler */
+    bool headed; /* the head of the report was printed */
     bool store_failed, usage_failed, internal_failed, stop, interrupted;
 };
 

@@ -503,7 +503,8 @@ run_take_exited(struct run_wait *w, const json_t *m)
     const json_t *code = json_object_get(m, "code");
     w->outcome->code = json_is_integer(code) ? (int)json_integer_value(code) : -1;
     w->outcome->signal = (int)json_integer_value(json_object_get(m, "signal"));
-    w->outcome->n_left = (int)json_integer_value(json_object_get(m, "left"));
+    w->outcome->n_left = (int)json_integer_value(json_object_get(m, "left"))
+                         + prf_children_sweep(w->engine->worker.process.pid);
     w->result->cpu_ns = json_integer_value(json_object_get(m, "utime_ns"))
                         + json_integer_value(json_object_get(m, "stime_ns"));
     w->result->max_rss_bytes = json_integer_value(json_object_get(m, "maxrss_bytes"));
