@@ -4,6 +4,7 @@
 
 #include <pyprofiler/backend.h>
 
+extern const struct prf_backend prf_call;
 extern const struct prf_backend prf_passthrough;
 
 #endif

@@ -4,6 +4,7 @@
 #include "backends.h"
 
 const struct prf_backend *const prf_backends[] = {
+    &prf_call,
     &prf_passthrough,
     NULL,
 };

@@ -93,6 +93,10 @@ void prf_sink_schema(struct prf_sink *sink, const struct prf_metric *metrics);
 /* Key and text. Keys in use: see PRF_INFO_*. A text of any length. */
 void prf_sink_info(struct prf_sink *sink, const char *key, const char *text);
 
+/* Room for `size` bytes of text under `key` that may be overwritten at any time: what
+   stands there up to the first NUL counts. NULL: lost. */
+char *prf_sink_info_slot(struct prf_sink *sink, const char *key, size_t size);
+
 #define PRF_INFO_PHASE "phase"   /* last one counts: what the process was doing */
 #define PRF_INFO_STATUS "status" /* ok failed skipped error */
 #define PRF_INFO_REASON "reason" /* one line: why skipped, or the exception */

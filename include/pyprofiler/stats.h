@@ -14,8 +14,9 @@ struct prf_summary {
     size_t n_mild, n_severe;         /* Tukey: beyond 1.5 and 3 IQR */
 };
 
-/* Summary of values[0..n). `scratch` has room for n doubles. n = 0 gives all zeros;
-   with n < 6 no interval of the median has 95 % coverage: min and max are given. */
+/* Summary of values[0..n). `scratch` has room for n doubles. Values that are not finite
+   are left out, of `n` too, so that no NaN comes of them. n = 0 gives all zeros; with
+   n < 6 no interval of the median has 95 % coverage: min and max are given. */
 void prf_summarize(const double *values, size_t n, double *scratch,
                    struct prf_summary *out);
 

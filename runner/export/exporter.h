@@ -3,6 +3,7 @@
 #ifndef PRF_EXPORTER_H
 #define PRF_EXPORTER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -38,6 +39,8 @@ struct prf_exporter {
                  size_t n, const struct prf_export_options *options, FILE *out,
                  struct prf_error *err);
     bool single; /* takes exactly one result */
+    /* Columns that the sites must have too, ends with a NULL; NULL: any will do. */
+    const char *const *columns;
 };
 
 /* Ends with a NULL. */
@@ -53,5 +56,14 @@ unsigned prf_result_models(const struct prf_result *result);
 /* PRF_EUNAVAILABLE: the result lacks a model that the format needs; says which. */
 int prf_exporter_check(const struct prf_exporter *exporter,
                        const struct prf_result *result, struct prf_error *err);
+
+/* Check every result, then write them. `out` is flushed and its errors are looked at.
+   PRF_EUSAGE: more or less than one result for a format that takes one, or a sort key
+   that is not known; PRF_EUNAVAILABLE, PRF_EIO, PRF_ENOMEM. After a failure the file holds
+   nothing that can be relied on. */
+int prf_export(const struct prf_exporter *exporter, const struct prf_run *run,
+               const struct prf_result *const *results, size_t n,
+               const struct prf_export_options *options, FILE *out,
+               struct prf_error *err);
 
 #endif

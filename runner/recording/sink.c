@@ -130,20 +130,44 @@ prf_sink_schema(struct prf_sink *sink, const struct prf_metric *metrics)
     }
 }
 
-void
-prf_sink_info(struct prf_sink *sink, const char *key, const char *text)
+/* An info record without its text; `*size` is that of the whole record, to be committed
+   when the text is there. */
+static char *
+sink_reserve_info(struct prf_sink *sink, const char *key, size_t text_len, size_t *size)
 {
     struct prf_rec_info head = {
         .key_len = (uint32_t)strlen(key),
-        .text_len = (uint32_t)strlen(text),
+        .text_len = (uint32_t)text_len,
     };
-    size_t size = sink_round(sizeof head + head.key_len + head.text_len);
-    head.size = (uint32_t)size;
-    char *room = sink_reserve(sink, PRF_CHUNK_INFO, size);
+    *size = sink_round(sizeof head + head.key_len + text_len);
+    head.size = (uint32_t)*size;
+    char *room = sink_reserve(sink, PRF_CHUNK_INFO, *size);
+    if (room == NULL) {
+        return NULL;
+    }
+    memcpy(room, &head, sizeof head);
+    memcpy(room + sizeof head, key, head.key_len);
+    return room + sizeof head + head.key_len;
+}
+
+void
+prf_sink_info(struct prf_sink *sink, const char *key, const char *text)
+{
+    size_t size, len = strlen(text);
+    char *room = sink_reserve_info(sink, key, len, &size);
     if (room != NULL) {
-        memcpy(room, &head, sizeof head);
-        memcpy(room + sizeof head, key, head.key_len);
-        memcpy(room + sizeof head + head.key_len, text, head.text_len);
+        memcpy(room, text, len);
         sink_commit(sink, PRF_CHUNK_INFO, size);
     }
+}
+
+char *
+prf_sink_info_slot(struct prf_sink *sink, const char *key, size_t text_size)
+{
+    size_t size;
+    char *room = sink_reserve_info(sink, key, text_size, &size);
+    if (room != NULL) {
+        sink_commit(sink, PRF_CHUNK_INFO, size);
+    }
+    return room;
 }

@@ -1,11 +1,8 @@
 """ProfilerCase: the class that case files derive from.
 
 The life of a case (set-up, body, tear-down, clean-ups) is driven by the worker; here is
-what user code calls. Nothing is imported at module level but the package's own
-run-time.
+what user code calls. Nothing is imported at module level.
 """
-
-from pyprofiler import _runtime
 
 
 class SkipCase(Exception):
@@ -49,7 +46,7 @@ def _run_cleanups(stack):
 
 
 class ProfilerCase:
-    """Methods whose name starts with ``profile_`` are cases, each on its own instance."""
+    """Methods named ``profile_*`` are cases, each run on an instance of its own."""
 
     def __init__(self, profiler=None, func=None):
         """
@@ -114,10 +111,9 @@ class ProfilerCase:
 
     def trace(self, name):
         """Record a mark: a named moment of the measured region, in every profiler."""
+        # under the runner the worker's own function stands here
         profiler = getattr(self, "_profiler", None)
-        if profiler is None:
-            _runtime.mark(name)
-        else:
+        if profiler is not None:
             self._trace_into(profiler, name)
 
     def _trace_into(self, profiler, name):

@@ -42,7 +42,7 @@ def skip_case(reason=None):
 
 
 def _names(decorator, profilers):
-    """Names from one string, several, or a list; a profiler class stands for its own."""
+    """Names from one string, several, or a list; a class stands for its name."""
     flat = []
     for item in profilers:
         several = isinstance(item, (list, tuple, set, frozenset))

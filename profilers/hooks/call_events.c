@@ -1,0 +1,121 @@
+/* Threads of the call events, and which mechanism feeds them. */
+#include "call_source.h"
+
+static PyType_Slot call_thread_slots[] = {{0, NULL}};
+
+int
+prf_call_source_fail(struct prf_error *err, const char *doing)
+{
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    PyObject *text = value ? PyObject_Str(value) : NULL;
+    const char *why = text ? PyUnicode_AsUTF8(text) : NULL;
+    int rc = prf_fail(err, PRF_EPYTHON, "%s: %s", doing, why ? why : "unknown error");
+    PyErr_Clear();
+    Py_XDECREF(text);
+    Py_XDECREF(type);
+    Py_XDECREF(value);
+    Py_XDECREF(traceback);
+    return rc;
+}
+
+int
+prf_call_events_open(struct prf_call_events *events, const struct prf_call_ops *ops,
+                     void *user, unsigned flags, struct prf_error *err)
+{
+    *events = (struct prf_call_events){.ops = ops, .user = user, .flags = flags};
+    PyType_Spec spec = {
+        .name = "pyprofiler.call_thread",
+        .basicsize = (int)ops->thread_size,
+        .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+        .slots = call_thread_slots,
+    };
+    events->thread_type = PyType_FromSpec(&spec);
+    if (events->thread_type == NULL) {
+        return prf_call_source_fail(err, "making the type of threads");
+    }
+    return 0;
+}
+
+static struct prf_call_thread *
+call_thread_new(struct prf_call_events *events, uint64_t id)
+{
+    PyTypeObject *type = (PyTypeObject *)events->thread_type;
+    struct prf_exception saved;
+    prf_exception_save(&saved);
+    struct prf_call_thread *thread = (struct prf_call_thread *)PyType_GenericAlloc(type, 0);
+    prf_exception_restore(&saved);
+    if (thread == NULL) {
+        return NULL;
+    }
+    thread->events = events;
+    thread->id = id;
+    thread->user = events->user;
+    thread->next = events->threads;
+    events->threads = thread;
+    events->ops->thread_start(thread);
+    return thread;
+}
+
+struct prf_call_thread *
+prf_call_thread_find(struct prf_call_events *events, PyThreadState *tstate)
+{
+    uint64_t id = tstate->id;
+    for (struct prf_call_thread **p = &events->threads; *p != NULL; p = &(*p)->next) {
+        struct prf_call_thread *thread = *p;
+        if (thread->id == id) {
+            *p = thread->next; /* to the front: ended threads sink */
+            thread->next = events->threads;
+            events->threads = thread;
+            return events->current = thread;
+        }
+    }
+    struct prf_call_thread *thread = call_thread_new(events, id);
+    events->current = thread;
+    return thread;
+}
+
+static const struct prf_call_source *
+call_source_choose(unsigned flags)
+{
+#if PRF_HAVE_MONITORING
+    (void)flags;
+    return &prf_call_monitoring;
+#else
+    return (flags & PRF_CALL_NO_C) ? &prf_call_frame_eval : &prf_call_setprofile;
+#endif
+}
+
+int
+prf_call_events_start(struct prf_call_events *events, struct prf_error *err)
+{
+    const struct prf_call_source *source = call_source_choose(events->flags);
+    int rc = source->start(events, err);
+    if (rc == 0) {
+        events->running = source;
+    }
+    return rc;
+}
+
+void
+prf_call_events_stop(struct prf_call_events *events)
+{
+    if (events->running != NULL) {
+        events->running->stop(events);
+        events->running = NULL;
+    }
+}
+
+void
+prf_call_events_close(struct prf_call_events *events)
+{
+    prf_call_events_stop(events);
+    while (events->threads != NULL) {
+        struct prf_call_thread *thread = events->threads;
+        events->threads = thread->next;
+        thread->events = NULL;
+        Py_DECREF(thread);
+    }
+    Py_CLEAR(events->thread_type);
+    events->current = NULL;
+}

@@ -1,0 +1,76 @@
+/* Calls and returns of Python and C functions, in all threads of the interpreter, from
+   whatever the version offers: sys.monitoring, PyEval_SetProfile, or frame evaluation.
+
+   What is an event, and of which function, is exactly what the standard cProfile of the
+   same version makes of it: a resumed generator is a call, a yield is a return; of the
+   callables only C functions and method descriptors count, by their PyMethodDef.
+
+   Everything runs with the GIL held. At most one user at a time. */
+#ifndef PRF_CALL_EVENTS_H
+#define PRF_CALL_EVENTS_H
+
+#include <Python.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <pyprofiler/error.h>
+
+struct prf_call_events;
+struct prf_call_source;
+
+/* One for each thread, made when its first event comes (or at start, see `ops`). A user's
+   struct starts with it. */
+struct prf_call_thread {
+    PyObject_HEAD
+    struct prf_call_events *events; /* NULL: detached, the user is gone */
+    struct prf_call_thread *next;
+    uint64_t id; /* of the thread state; never used twice */
+    void *user;
+    uintptr_t stack_floor; /* of call_frame_eval.c */
+};
+
+/* What the user wants to be told. Called in the middle of a call: no allocation but from
+   what is reserved, no Python code except with the exception put aside. */
+struct prf_call_ops {
+    Py_ssize_t thread_size; /* of the user's struct */
+    void (*thread_start)(struct prf_call_thread *thread);
+    void (*enter_python)(struct prf_call_thread *thread, PyCodeObject *code);
+    /* `self` and `module` are for its name and may be NULL; `caller` is what calls. */
+    void (*enter_c)(struct prf_call_thread *thread, PyMethodDef *method, PyObject *self,
+                    PyObject *module, PyCodeObject *caller);
+    void (*leave_python)(struct prf_call_thread *thread, PyCodeObject *code);
+    void (*leave_c)(struct prf_call_thread *thread, PyMethodDef *method,
+                    PyCodeObject *caller);
+};
+
+enum prf_call_flags {
+    PRF_CALL_NO_C = 1, /* Python functions only: a third to a half of the cost */
+};
+
+struct prf_call_events {
+    const struct prf_call_ops *ops;
+    void *user;
+    unsigned flags;
+    PyObject *thread_type;           /* strong */
+    struct prf_call_thread *threads; /* strong references, newest use first */
+    struct prf_call_thread *current; /* borrowed: that of the last event */
+    bool replaced; /* after stop: the case had put its own profile function in place */
+    const struct prf_call_source *running; /* NULL: stopped */
+    void *source;                          /* what the mechanism keeps */
+};
+
+/* PRF_EPYTHON: no memory in Python. */
+int prf_call_events_open(struct prf_call_events *events, const struct prf_call_ops *ops,
+                         void *user, unsigned flags, struct prf_error *err);
+
+/* From now on. PRF_EUNAVAILABLE: another tool holds what is needed; it is named. */
+int prf_call_events_start(struct prf_call_events *events, struct prf_error *err);
+
+/* No more events on any thread. Idempotent, cannot fail. */
+void prf_call_events_stop(struct prf_call_events *events);
+
+/* Idempotent. Threads that still run keep their (detached) object. */
+void prf_call_events_close(struct prf_call_events *events);
+
+#endif

@@ -1,0 +1,43 @@
+/* Between call_events.c and the mechanisms that feed it. */
+#ifndef PRF_CALL_SOURCE_H
+#define PRF_CALL_SOURCE_H
+
+#include "call_events.h"
+#include "compat.h"
+
+/* A mechanism. start leaves nothing behind when it fails; stop is called only after a
+   start that returned 0. */
+struct prf_call_source {
+    int (*start)(struct prf_call_events *events, struct prf_error *err);
+    void (*stop)(struct prf_call_events *events);
+};
+
+#if PRF_HAVE_MONITORING
+extern const struct prf_call_source prf_call_monitoring;
+#else
+extern const struct prf_call_source prf_call_setprofile;
+#endif
+#if PRF_HAVE_FRAME_EVAL
+extern const struct prf_call_source prf_call_frame_eval;
+#endif
+
+/* The object of the thread with that thread state, new or not; NULL (no exception set)
+   when there is no memory. Borrowed from `events`. */
+struct prf_call_thread *prf_call_thread_find(struct prf_call_events *events,
+                                             PyThreadState *tstate);
+
+/* Fast half: most events come from the thread of the last one. */
+static inline struct prf_call_thread *
+prf_call_thread_get(struct prf_call_events *events, PyThreadState *tstate)
+{
+    struct prf_call_thread *thread = events->current;
+    if (__builtin_expect(thread != NULL && thread->id == tstate->id, 1)) {
+        return thread;
+    }
+    return prf_call_thread_find(events, tstate);
+}
+
+/* Turn the Python exception that is set into an error with the code PRF_EPYTHON. */
+int prf_call_source_fail(struct prf_error *err, const char *doing);
+
+#endif

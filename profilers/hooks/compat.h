@@ -1,0 +1,89 @@
+/* What differs between CPython versions, under names of our own. The only file that may
+   look at PY_VERSION_HEX: the rest asks for a feature (PRF_HAVE_...) or calls a function
+   from here. */
+#ifndef PRF_COMPAT_H
+#define PRF_COMPAT_H
+
+#include <Python.h>
+
+#include <stdint.h>
+
+/* major << 8 | minor of the headers this is compiled with. */
+#define PRF_PYTHON_COMPILED (PY_VERSION_HEX >> 16)
+
+/* sys.monitoring (PEP 669); before it there is PyEval_SetProfile for each thread. */
+#if PY_VERSION_HEX >= 0x030C0000
+#define PRF_HAVE_MONITORING 1
+#else
+#define PRF_HAVE_MONITORING 0
+#endif
+
+/* Frame evaluation (PEP 523) is worth using only where it replaces SetProfile: from 3.12
+   on PY_* events cost less than giving up inlined Python calls. */
+#define PRF_HAVE_FRAME_EVAL (!PRF_HAVE_MONITORING)
+
+/* The exception that is being raised, put aside: hooks run in the middle of
+   generator.throw(), where one may be set. */
+struct prf_exception {
+#if PY_VERSION_HEX >= 0x030C0000
+    PyObject *value;
+#else
+    PyObject *type, *value, *traceback;
+#endif
+};
+
+static inline void
+prf_exception_save(struct prf_exception *exc)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    exc->value = PyErr_GetRaisedException();
+#else
+    PyErr_Fetch(&exc->type, &exc->value, &exc->traceback);
+#endif
+}
+
+/* Also drops whatever was raised since it was saved. */
+static inline void
+prf_exception_restore(struct prf_exception *exc)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    PyErr_SetRaisedException(exc->value);
+#else
+    PyErr_Restore(exc->type, exc->value, exc->traceback);
+#endif
+}
+
+/* Take the exception that is set, as one object with its traceback; NULL: none was. */
+static inline PyObject *
+prf_exception_take(void)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    return PyErr_GetRaisedException();
+#else
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    if (type == NULL) {
+        return NULL;
+    }
+    PyErr_NormalizeException(&type, &value, &traceback);
+    if (traceback != NULL) {
+        PyException_SetTraceback(value, traceback);
+    }
+    Py_DECREF(type);
+    Py_XDECREF(traceback);
+    return value;
+#endif
+}
+
+/* The thread state that holds the GIL, unchecked: a load from thread-local storage. */
+static inline PyThreadState *
+prf_thread_state(void)
+{
+#if PY_VERSION_HEX >= 0x030D0000
+    return PyThreadState_GetUnchecked();
+#else
+    return _PyThreadState_UncheckedGet();
+#endif
+}
+
+#endif

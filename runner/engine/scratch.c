@@ -1,0 +1,64 @@
+/* The private folder of a run; see scratch.h. */
+#include "scratch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "path.h"
+
+int
+prf_scratch_open(struct prf_scratch *scratch, struct prf_error *err)
+{
+    const char *tmp = getenv("TMPDIR");
+    char *folder = prf_path_join(tmp == NULL || *tmp == '\0' ? "/tmp" : tmp,
+                                 "pyprofiler-XXXXXX");
+    char *absolute = folder == NULL ? NULL : prf_path_absolute(folder);
+    free(folder);
+    *scratch = (struct prf_scratch){0};
+    if (absolute == NULL) {
+        return prf_fail(err, PRF_ENOMEM, "out of memory");
+    }
+    if (mkdtemp(absolute) == NULL) {
+        int rc = prf_fail(err, PRF_EIO,
+                          "cannot make a temporary folder '%s': %s; set TMPDIR to a folder "
+                          "that can be written",
+                          absolute, strerror(errno));
+        free(absolute);
+        return rc;
+    }
+    scratch->folder = absolute;
+    return 0;
+}
+
+int
+prf_scratch_file(struct prf_scratch *scratch, const char *kind, char **path,
+                 struct prf_error *err)
+{
+    char *name = NULL;
+    if (asprintf(&name, "%s/%u.%s", scratch->folder, scratch->n++, kind) < 0) {
+        return prf_fail(err, PRF_ENOMEM, "out of memory");
+    }
+    int fd = open(name, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        int rc = prf_fail(err, PRF_EIO, "cannot make '%s': %s", name, strerror(errno));
+        free(name);
+        return rc;
+    }
+    close(fd);
+    *path = name;
+    return 0;
+}
+
+void
+prf_scratch_close(struct prf_scratch *scratch)
+{
+    if (scratch->folder != NULL) {
+        prf_path_remove_tree(scratch->folder);
+        free(scratch->folder);
+    }
+    *scratch = (struct prf_scratch){0};
+}

@@ -1,0 +1,33 @@
+/* The formats, one file each; exporters.c lists them. */
+#ifndef PRF_FORMATS_H
+#define PRF_FORMATS_H
+
+#include "exporter.h"
+
+extern const struct prf_exporter prf_exporter_text;
+extern const struct prf_exporter prf_exporter_json;
+extern const struct prf_exporter prf_exporter_csv;
+extern const struct prf_exporter prf_exporter_markdown;
+extern const struct prf_exporter prf_exporter_pstats;
+extern const struct prf_exporter prf_exporter_callgrind;
+extern const struct prf_exporter prf_exporter_collapsed;
+extern const struct prf_exporter prf_exporter_speedscope;
+
+/* What a call profile (pstats, callgrind, the familiar table) needs of the sites. */
+extern const char *const prf_call_columns[];
+
+/* Where those columns are in a table; false: it has not all of them. */
+struct prf_call_index {
+    int calls, primitive, own, cumulative;
+};
+bool prf_call_index(const struct prf_table *table, struct prf_call_index *out);
+
+/* Column of the tree that stack formats weigh by: own time, else the first amount that is
+   no count, else the first. -1: the tree has none. */
+int prf_stack_column(const struct prf_tree *tree);
+
+/* The name of a frame in stack formats, "file:Class.function", on one line. */
+struct prf_strbuf;
+void prf_frame_add(struct prf_strbuf *sb, const struct prf_code *code, bool strip_dirs);
+
+#endif

@@ -1,3 +1,0 @@
-from collections.abc import Callable
-
-mark: Callable[[str], None]

@@ -1,0 +1,409 @@
+/* A test host: the extension module `prf_host`, which runs a callable under a backend in
+   the interpreter that imports it, and reads the recording back. It stands in for the
+   worker, so that backends are tested without processes and a control pipe.
+
+   One session at a time; the GIL is held throughout. */
+#include <Python.h>
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include <pyprofiler/backend.h>
+
+#include "clock.h"
+#include "reader.h"
+#include "writer.h"
+
+/* The session that runs, for mark() and for forked children. */
+static struct {
+    const struct prf_backend *backend;
+    void *state;
+    struct prf_writer *writer;
+} host;
+
+static void
+host_after_fork(void)
+{
+    if (host.writer != NULL) {
+        prf_writer_detach(host.writer);
+    }
+}
+
+static PyObject *
+host_raise(const struct prf_error *err)
+{
+    return PyErr_Format(PyExc_RuntimeError, "%d: %s", err->code, err->text);
+}
+
+static const struct prf_backend *
+host_find(const char *name)
+{
+    for (size_t i = 0; prf_backends[i] != NULL; i++) {
+        const char *const *alias = prf_backends[i]->aliases;
+        for (; alias != NULL && *alias != NULL; alias++) {
+            if (strcmp(*alias, name) == 0) {
+                return prf_backends[i];
+            }
+        }
+        if (strcmp(prf_backends[i]->name, name) == 0) {
+            return prf_backends[i];
+        }
+    }
+    PyErr_Format(PyExc_LookupError, "no backend '%s'", name);
+    return NULL;
+}
+
+/* --- one session --- */
+
+static int
+host_set_option(const struct prf_backend *backend, void *state, PyObject *key,
+                PyObject *value, struct prf_error *err)
+{
+    const char *name = PyUnicode_AsUTF8(key);
+    PyObject *text = value == Py_None ? NULL : PyObject_Str(value);
+    int rc = prf_options_set(backend->options, name,
+                             text ? PyUnicode_AsUTF8(text) : NULL, state, err);
+    Py_XDECREF(text);
+    return rc;
+}
+
+static int
+host_set_options(const struct prf_backend *backend, void *state, PyObject *options,
+                 struct prf_error *err)
+{
+    int rc = prf_options_defaults(backend->options, state, err);
+    Py_ssize_t pos = 0;
+    PyObject *key, *value;
+    while (rc == 0 && options != NULL && PyDict_Next(options, &pos, &key, &value)) {
+        rc = host_set_option(backend, state, key, value, err);
+    }
+    return rc;
+}
+
+/* body() or, for more than one loop, loop(n, body). Returns false when it raised. */
+static bool
+host_run_body(PyObject *body, PyObject *loop, uint64_t loops)
+{
+    PyObject *result = loops == 1 ? PyObject_CallNoArgs(body)
+                                  : PyObject_CallFunction(loop, "KO", loops, body);
+    Py_XDECREF(result);
+    return result != NULL;
+}
+
+struct host_counts {
+    unsigned long rounds;
+    unsigned long long executions;
+};
+
+/* start, body, stop until done. 0, or an error; an exception of the body is kept. */
+static int
+host_measure(PyObject *body, PyObject *loop, bool can_loop, struct host_counts *counts,
+             struct prf_error *err)
+{
+    int rc = PRF_MORE;
+    PyObject *exception = NULL;
+    while (rc == PRF_MORE && exception == NULL) {
+        struct prf_round round = {.loops = 1, .can_loop = can_loop};
+        rc = host.backend->start(host.state, &round, err);
+        if (rc < 0) {
+            break;
+        }
+        round.raised = !host_run_body(body, loop, round.loops);
+        if (round.raised) {
+            PyObject *type, *traceback;
+            PyErr_Fetch(&type, &exception, &traceback);
+            PyErr_NormalizeException(&type, &exception, &traceback);
+            Py_XDECREF(type);
+            Py_XDECREF(traceback);
+        }
+        rc = host.backend->stop(host.state, &round, err);
+        counts->rounds++;
+        counts->executions += round.loops;
+    }
+    if (rc >= 0) {
+        int collected =
+            host.backend->collect(host.state, prf_writer_sink(host.writer), err);
+        rc = collected < 0 ? collected : 0;
+    }
+    if (exception != NULL) {
+        PyErr_SetObject((PyObject *)Py_TYPE(exception), exception);
+        Py_DECREF(exception);
+    }
+    return rc;
+}
+
+static const char host_loop_source[] = "from itertools import repeat\n"
+                                       "def loop(n, body):\n"
+                                       "    for _ in repeat(None, n):\n"
+                                       "        body()\n";
+
+static PyObject *
+host_loop_function(void)
+{
+    PyObject *globals = PyDict_New();
+    PyObject *result = NULL, *loop = NULL;
+    if (globals != NULL &&
+        PyDict_SetItemString(globals, "__builtins__", PyEval_GetBuiltins()) == 0) {
+        result = PyRun_String(host_loop_source, Py_file_input, globals, globals);
+    }
+    if (result != NULL) {
+        loop = Py_XNewRef(PyDict_GetItemString(globals, "loop"));
+    }
+    Py_XDECREF(result);
+    Py_XDECREF(globals);
+    return loop;
+}
+
+static PyObject *
+host_run(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
+{
+    static const char *const names[] = {"profiler", "body",     "recording",
+                            "options",  "can_loop", "only_open", NULL};
+    const char *profiler, *path;
+    PyObject *body, *options = NULL, *loop = NULL;
+    int can_loop = 1, only_open = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "sOs|O!pp", (char **)names, &profiler, &body,
+                                     &path, &PyDict_Type, &options, &can_loop,
+                                     &only_open)) {
+        return NULL;
+    }
+    if (host.backend != NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "a session is running");
+        return NULL;
+    }
+    struct prf_error err = {0};
+    struct host_counts counts = {0, 0};
+    const struct prf_backend *backend = host_find(profiler);
+    loop = backend ? host_loop_function() : NULL;
+    if (loop == NULL) {
+        return NULL;
+    }
+    host.backend = backend;
+    host.state = calloc(1, backend->state_size);
+    int rc = host_set_options(backend, host.state, options, &err);
+    if (rc == 0) {
+        rc = prf_writer_open(path, prf_clock_ns_per_tick(), &host.writer, &err);
+    }
+    if (rc == 0) {
+        prf_sink_schema(prf_writer_sink(host.writer), backend->metrics);
+        struct prf_session session = {.sink = prf_writer_sink(host.writer),
+                                      .case_id = "host.py::Host::body",
+                                      .case_file = "/host.py",
+                                      .class_name = "Host",
+                                      .method_name = "body"};
+        rc = backend->open(host.state, &session, &err);
+        if (rc == 0 && !only_open) {
+            rc = host_measure(body, loop, can_loop != 0, &counts, &err);
+        }
+        backend->close(host.state);
+    }
+    prf_options_release(backend->options, host.state);
+    free(host.state);
+    prf_writer_close(host.writer);
+    host.backend = NULL;
+    host.state = NULL;
+    host.writer = NULL;
+    Py_DECREF(loop);
+    if (rc < 0) {
+        PyErr_Clear();
+        return host_raise(&err);
+    }
+    return PyErr_Occurred() ? NULL
+                            : Py_BuildValue("{sksK}", "rounds", counts.rounds,
+                                            "executions", counts.executions);
+}
+
+static PyObject *
+host_mark(PyObject *Py_UNUSED(module), PyObject *name)
+{
+    const char *text = PyUnicode_AsUTF8(name);
+    if (text == NULL) {
+        return NULL;
+    }
+    if (host.backend != NULL && host.backend->mark != NULL) {
+        host.backend->mark(host.state, text);
+    }
+    Py_RETURN_NONE;
+}
+
+/* --- reading a recording --- */
+
+/* Append and take over `item`. */
+static int
+host_append(PyObject *list, PyObject *item)
+{
+    int rc = item ? PyList_Append(list, item) : -1;
+    Py_XDECREF(item);
+    return rc;
+}
+
+static int
+host_set(PyObject *dict, const char *key, PyObject *value)
+{
+    int rc = value ? PyDict_SetItemString(dict, key, value) : -1;
+    Py_XDECREF(value);
+    return rc;
+}
+
+static PyObject *
+host_code(const struct prf_function *code)
+{
+    return Py_BuildValue("(sIs)", code->file, code->first_line,
+                         code->file[0] ? code->name : code->qualname);
+}
+
+static int
+host_columns(PyObject *row, const struct prf_column *columns, size_t n,
+             const int64_t *values)
+{
+    int rc = 0;
+    for (size_t c = 0; rc == 0 && c < n; c++) {
+        rc = host_set(row, columns[c].name, PyLong_FromLongLong(values[c]));
+    }
+    return rc;
+}
+
+static PyObject *
+host_table(const struct prf_profile *p, const struct prf_table *table, bool edges)
+{
+    PyObject *list = PyList_New(0);
+    for (size_t i = 0; list != NULL && i < table->n; i++) {
+        PyObject *row = PyDict_New();
+        if (row == NULL ||
+            host_set(row, edges ? "caller" : "code",
+                     host_code(&p->codes[table->keys[i].code])) < 0 ||
+            (edges &&
+             host_set(row, "callee", host_code(&p->codes[table->keys[i].other])) < 0) ||
+            host_columns(row, table->columns, table->n_columns,
+                         table->values + i * table->n_columns) < 0 ||
+            PyList_Append(list, row) < 0) {
+            Py_CLEAR(list);
+        }
+        Py_XDECREF(row);
+    }
+    return list;
+}
+
+static PyObject *
+host_metrics(const struct prf_profile *p)
+{
+    PyObject *dict = PyDict_New();
+    for (size_t i = 0; dict != NULL && i < p->n_metrics; i++) {
+        const struct prf_metric_values *m = &p->metrics[i];
+        PyObject *samples = PyList_New(0);
+        for (size_t k = 0; samples != NULL && k < m->n; k++) {
+            if (host_append(samples, PyFloat_FromDouble(m->samples[k])) < 0) {
+                Py_CLEAR(samples);
+            }
+        }
+        PyObject *value = samples ? Py_BuildValue("{sssNsn}", "unit", m->unit, "samples",
+                                                  samples, "warmup",
+                                                  (Py_ssize_t)m->n_warmup)
+                                  : NULL;
+        if (host_set(dict, m->name, value) < 0) {
+            Py_CLEAR(dict);
+        }
+    }
+    return dict;
+}
+
+static PyObject *
+host_marks(const struct prf_profile *p)
+{
+    PyObject *list = PyList_New(0);
+    for (size_t i = 0; list != NULL && i < p->n_marks; i++) {
+        const struct prf_mark *m = &p->marks[i];
+        if (host_append(list, Py_BuildValue("(sddI)", m->name, m->at_ns, m->delta_ns,
+                                            m->n)) < 0) {
+            Py_CLEAR(list);
+        }
+    }
+    return list;
+}
+
+static PyObject *
+host_notes(const struct prf_profile *p)
+{
+    PyObject *list = PyList_New(0);
+    for (size_t i = 0; list != NULL && i < p->n_notes; i++) {
+        if (host_append(list, PyUnicode_FromString(p->notes[i])) < 0) {
+            Py_CLEAR(list);
+        }
+    }
+    return list;
+}
+
+static PyObject *
+host_profile(const struct prf_profile *p)
+{
+    PyObject *dict = PyDict_New();
+    if (dict == NULL || host_set(dict, "sites", host_table(p, &p->sites, false)) < 0 ||
+        host_set(dict, "edges", host_table(p, &p->edges, true)) < 0 ||
+        host_set(dict, "metrics", host_metrics(p)) < 0 ||
+        host_set(dict, "marks", host_marks(p)) < 0 ||
+        host_set(dict, "notes", host_notes(p)) < 0 ||
+        host_set(dict, "nodes", PyLong_FromSize_t(p->tree.n)) < 0 ||
+        host_set(dict, "lost", PyLong_FromUnsignedLongLong(p->n_lost)) < 0 ||
+        host_set(dict, "rounds", Py_BuildValue("s", p->rounds)) < 0) {
+        Py_CLEAR(dict);
+    }
+    return dict;
+}
+
+static PyObject *
+host_read(PyObject *Py_UNUSED(module), PyObject *path)
+{
+    struct prf_error err = {0};
+    struct prf_profile *profile = NULL;
+    const char *text = PyUnicode_AsUTF8(path);
+    if (text == NULL) {
+        return NULL;
+    }
+    if (prf_recording_read(text, &profile, &err) < 0) {
+        return host_raise(&err);
+    }
+    PyObject *result = host_profile(profile);
+    prf_profile_free(profile);
+    return result;
+}
+
+static PyObject *
+host_backends(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(args))
+{
+    PyObject *list = PyList_New(0);
+    for (size_t i = 0; list != NULL && prf_backends[i] != NULL; i++) {
+        struct prf_error err = {0};
+        const struct prf_backend *b = prf_backends[i];
+        const char *why = b->probe && b->probe(&err) < 0 ? err.text : NULL;
+        if (host_append(list, Py_BuildValue("(sz)", b->name, why)) < 0) {
+            Py_CLEAR(list);
+        }
+    }
+    return list;
+}
+
+static PyMethodDef host_methods[] = {
+    {"run", (PyCFunction)(void (*)(void))host_run, METH_VARARGS | METH_KEYWORDS,
+     "run(profiler, body, recording, options={}, can_loop=True, only_open=False)"},
+    {"mark", host_mark, METH_O, "mark(name): what self.trace(name) does"},
+    {"read", host_read, METH_O, "read(recording) -> dict"},
+    {"backends", host_backends, METH_NOARGS, "[(name, why it is unavailable or None)]"},
+    {NULL},
+};
+
+static struct PyModuleDef host_module = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "prf_host",
+    .m_size = -1,
+    .m_methods = host_methods,
+};
+
+PyMODINIT_FUNC PyInit_prf_host(void);
+
+PyMODINIT_FUNC
+PyInit_prf_host(void)
+{
+    prf_clock_init();
+    pthread_atfork(NULL, NULL, host_after_fork);
+    return PyModule_Create(&host_module);
+}

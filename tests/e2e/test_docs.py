@@ -1,0 +1,64 @@
+"""The pages say what the program says: every option of --help is on its page and the
+other way round, and no link leads nowhere."""
+import os
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("PRF_BUILD_DIR", SOURCE / "build" / "dev"))
+PYTHON = (BUILD / "pythons.txt").read_text().splitlines()[0]
+COMMANDS = ["run", "list", "profilers", "show", "export", "doctor"]
+PROFILERS = ["passthrough", "stopwatch", "call"]
+PAGES = sorted([*SOURCE.glob("*.md"), *(SOURCE / "docs").glob("*.md")])
+
+
+def pyprofiler(*words):
+    done = subprocess.run([BUILD / "bin/pyprofiler", *words], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def options_of_help(text):
+    """Options at the start of a line, their short and other names included."""
+    found = set()
+    for line in text.splitlines():
+        if line.lstrip().startswith("-"):
+            names = re.match(r"\s*((?:(?:^|,\s*|\s)-{1,2}[\w-]+(?:\[?[= ]\[?<?[A-Z.|a-z]+>?\]?)?)+)",
+                             line)
+            found |= set(re.findall(r"(?<![\w-])--?[a-zA-Z][\w-]*", names.group(1)))
+    return found
+
+
+def options_of_page(name):
+    """Options that have a heading on the page: `#### **-k**, **--keyword**=*EXPR*`."""
+    text = (SOURCE / "docs" / f"{name}.md").read_text()
+    headings = re.findall(r"^#### (.*)$", text, re.M)
+    return {o for h in headings for o in re.findall(r"\*\*(--?[a-zA-Z][\w-]*)\*\*", h)}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_options_of_commands(command):
+    of_help = options_of_help(pyprofiler(command, "--help"))
+    assert "--help" in of_help
+    assert options_of_page(command) == of_help - {"--help", "-h"}
+
+
+@pytest.mark.parametrize("profiler", PROFILERS)
+def test_options_of_profilers(profiler):
+    of_help = options_of_help(pyprofiler("run", "--python", PYTHON, profiler, "--help"))
+    assert options_of_page(profiler) == of_help - {"--help", "-h"}
+
+
+def test_every_command_has_a_page():
+    listed = re.findall(r"^  ([a-z]+)  ", pyprofiler("--help"), re.M)
+    assert sorted(listed) == sorted(COMMANDS)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_links(page):
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
