@@ -167,17 +167,17 @@ load_columns(struct prf_sqlite *s, const char *text, struct prf_table *table,
     int rc = 0;
     table->columns = prf_load_alloc(&l, json_array_size(list), sizeof *table->columns);
     json_array_foreach(list, i, item) {
-        const char *name = NULL;
-        const char *unit = NULL;
-        int better = 0;
-        if (json_unpack(item, "[s, s?, i]", &name, &unit, &better) < 0) {
+        const char *name = json_string_value(json_array_get(item, 0));
+        const char *unit = json_string_value(json_array_get(item, 1)); /* or null */
+        json_t *better = json_array_get(item, 2);
+        if (name == NULL || !json_is_integer(better)) {
             break;
         }
         if (table->columns != NULL) {
             table->columns[table->n_columns++] =
                 (struct prf_column){.name = load_copy(&l, name),
                                     .unit = load_copy(&l, unit),
-                                    .better = (enum prf_better)better};
+                                    .better = (enum prf_better)json_integer_value(better)};
         }
     }
     if (!l.failed && (list == NULL || i < json_array_size(list))) {

@@ -312,7 +312,8 @@ sqlite_open_read(struct prf_sqlite *s, struct prf_error *err)
     if (rc == 0) {
         rc = prf_schema_check(s, &prf_schema_current, &version, &why);
     }
-    if (rc == PRF_ESTORE && (sqlite3_errcode(s->db) & 0xff) == SQLITE_CANTOPEN) {
+    int code = sqlite3_errcode(s->db) & 0xff;
+    if (rc == PRF_ESTORE && (code == SQLITE_CANTOPEN || code == SQLITE_READONLY)) {
         rc = sqlite_connect_immutable(s, err);
         if (rc == 0) {
             rc = prf_schema_check(s, &prf_schema_current, &version, err);
