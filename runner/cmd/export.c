@@ -10,6 +10,7 @@
 #include "say.h"
 #include "select_stored.h"
 #include "strbuf.h"
+#include "supervise.h"
 
 struct export_options {
     char *format, *output, *store, *sort, *time_unit;
@@ -94,6 +95,72 @@ export_name(const struct prf_result *result, const struct prf_exporter *exporter
     return prf_strbuf_steal(&sb);
 }
 
+/* Has the profiler what the format needs? A call tree is folded into sites and edges. */
+static bool
+export_can(const struct prf_profiler *p, unsigned needs)
+{
+    static const struct {
+        const char *scope;
+        unsigned models;
+    } scopes[] = {
+        {"result", PRF_MODEL_METRICS},
+        {"node", PRF_MODEL_STACKS | PRF_MODEL_SITES | PRF_MODEL_EDGES},
+        {"site", PRF_MODEL_SITES},
+        {"edge", PRF_MODEL_EDGES},
+        {"series", PRF_MODEL_SERIES},
+    };
+    unsigned has = 0;
+    for (size_t i = 0; i < p->n_metrics; i++) {
+        for (size_t k = 0; k < sizeof scopes / sizeof *scopes; k++) {
+            has |= strcmp(scopes[k].scope, p->metrics[i].scope) == 0 ? scopes[k].models : 0u;
+        }
+    }
+    return (needs & ~has) == 0;
+}
+
+/* Names of the profilers that give what the format needs; only they know, so they are
+   asked. "" when that is not possible here. */
+static void
+export_who_can(const struct prf_exporter *exporter, struct prf_strbuf *out)
+{
+    static const struct prf_option_group none[] = {{NULL}};
+    struct prf_hosting_options options = {0};
+    struct prf_layers layers = {0};
+    struct prf_hosting hosting = {0};
+    struct prf_engine engine = {0};
+    struct prf_error ignored = {0};
+    struct prf_hosting_request request = {.groups = none, .layers = &layers,
+                                          .target = &options, .options = &options};
+    if (prf_hosting_configure(&hosting, &request, &ignored) == 0
+        && prf_hosting_prepare(&hosting, &options, &ignored) == 0
+        && prf_engine_start(&engine, &hosting.sv, &ignored) == 0) {
+        for (size_t i = 0; i < engine.profilers.n; i++) {
+            if (export_can(engine.profilers.items[i], exporter->needs)) {
+                prf_strbuf_addf(out, "%s%s", out->len > 0 ? ", " : "",
+                                engine.profilers.items[i]->name);
+            }
+        }
+    }
+    prf_engine_close(&engine);
+    prf_hosting_release(&hosting);
+}
+
+static int
+export_check(const struct prf_exporter *exporter, const struct prf_result *result,
+             struct prf_error *err)
+{
+    struct prf_error why = {0};
+    struct prf_strbuf names = PRF_STRBUF_INIT;
+    int rc = prf_exporter_check(exporter, result, &why);
+    if (rc < 0) {
+        export_who_can(exporter, &names);
+        prf_fail(err, rc, "%s%s%s", why.text,
+                 names.len > 0 ? "; these have it: " : "", prf_strbuf_text(&names));
+    }
+    prf_strbuf_release(&names);
+    return rc;
+}
+
 static int
 export_write(const struct export_options *o, const struct prf_exporter *exporter,
              const struct prf_stored *stored, struct prf_error *err)
@@ -104,10 +171,7 @@ export_write(const struct export_options *o, const struct prf_exporter *exporter
     char *name = o->output != NULL ? strdup(o->output)
                                    : export_name(&stored->results[0], exporter);
     int rc = name == NULL ? prf_fail(err, PRF_ENOMEM, "out of memory")
-                          : prf_exporter_check(exporter, &stored->results[0], err);
-    if (rc == 0) {
-        rc = prf_document_open(&document, name, flags, err);
-    }
+                          : prf_document_open(&document, name, flags, err);
     if (rc < 0) {
         free(name);
         return rc;
@@ -160,6 +224,12 @@ export_go(const struct export_options *o, const char *what, struct prf_error *er
     struct prf_stored_request request = {.what = what, .one = true};
     if (rc == 0) {
         rc = prf_stored_select(store, &request, &stored, err);
+    }
+    if (rc == 0) {
+        rc = prf_stored_complete(store, &stored, err);
+    }
+    if (rc == 0) {
+        rc = export_check(exporter, &stored.results[0], err);
     }
     if (rc == 0) {
         rc = export_write(o, exporter, &stored, err);

@@ -92,17 +92,18 @@ run_random_hex(char *out, size_t n_bytes)
     }
 }
 
-/* "20260131T120000-9f86d081": sortable by time, unique by the rest. */
+/* "20260131T120000-123456-9f86d081": sortable by time (to the microsecond), unique by the
+   rest. */
 static const char *
 run_new_id(struct prf_arena *arena, int64_t started_ns)
 {
-    char text[40], hex[12];
+    char text[48], hex[12];
     time_t seconds = (time_t)(started_ns / 1000000000);
     struct tm tm;
     gmtime_r(&seconds, &tm);
     run_random_hex(hex, 4);
     size_t n = strftime(text, sizeof text, "%Y%m%dT%H%M%S-", &tm);
-    snprintf(text + n, sizeof text - n, "%s", hex);
+    snprintf(text + n, sizeof text - n, "%06d-%s", (int)(started_ns / 1000 % 1000000), hex);
     return prf_arena_strdup(arena, text);
 }
 

@@ -6,6 +6,7 @@
 
 #include "hosting.h"
 #include "path.h"
+#include "reader.h"
 #include "vcs.h"
 
 char *
@@ -36,8 +37,33 @@ prf_stored_open(const char *asked, struct prf_store **out, struct prf_error *err
     return rc;
 }
 
-/* The visitor may take over what it is shown: what is left is an empty struct, which the
-   store releases as such. */
+static void
+stored_copy_text(struct prf_arena *arena, const char **field)
+{
+    if (*field != NULL) {
+        *field = prf_arena_strdup(arena, *field);
+    }
+}
+
+/* The store shows one run for all its results, so it is copied. */
+static void
+stored_copy_run(struct prf_run *out, const struct prf_run *run)
+{
+    *out = *run;
+    out->arena = (struct prf_arena){0};
+    const char **const texts[] = {
+        &out->id, &out->tool_version, &out->command, &out->commit.id, &out->commit.branch,
+        &out->commit.tree, &out->commit.root, &out->commit.note, &out->python.version,
+        &out->python.executable, &out->python.implementation, &out->python.host,
+        &out->python.flags, &out->python.libpython, &out->machine.fingerprint,
+        &out->machine.hostname, &out->machine.cpu, &out->machine.arch, &out->machine.kernel,
+        &out->machine.os, &out->machine.governor, &out->machine.turbo, &out->machine.aslr,
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        stored_copy_text(&out->arena, texts[i]);
+    }
+}
+
 static int
 stored_take_run(struct prf_stored *s, const struct prf_run *run)
 {
@@ -52,12 +78,16 @@ stored_take_run(struct prf_stored *s, const struct prf_run *run)
         return PRF_ENOMEM;
     }
     s->runs = runs;
-    runs[s->n_runs] = *run;
-    *(struct prf_run *)run = (struct prf_run){0};
+    stored_copy_run(&runs[s->n_runs], run);
+    if (runs[s->n_runs].id == NULL) {
+        prf_run_release(&runs[s->n_runs]);
+        return PRF_ENOMEM;
+    }
     s->run_of[s->n] = s->n_runs++;
     return 0;
 }
 
+/* A result is shown once: it is taken over, and an empty struct left to be released. */
 static int
 stored_visit(const struct prf_run *run, const struct prf_result *result, void *arg)
 {
@@ -174,6 +204,7 @@ prf_stored_release(struct prf_stored *stored)
     for (size_t i = 0; i < stored->n_runs; i++) {
         prf_run_release(&stored->runs[i]);
     }
+    prf_profile_free(stored->replaced);
     free(stored->results);
     free(stored->runs);
     free(stored->run_of);
@@ -186,16 +217,43 @@ prf_stored_write(const struct prf_stored *stored, const struct prf_exporter *exp
                  struct prf_error *err)
 {
     const struct prf_result **list = calloc(stored->n + 1, sizeof *list);
-    int rc = list == NULL ? prf_fail(err, PRF_ENOMEM, "out of memory") : 0;
-    for (size_t run = 0; rc == 0 && run < stored->n_runs; run++) {
-        size_t n = 0;
-        for (size_t i = 0; i < stored->n; i++) {
-            if (stored->run_of[i] == run) {
-                list[n++] = &stored->results[i];
-            }
-        }
-        rc = exporter->write(&stored->runs[run], list, n, options, out, err);
+    if (list == NULL) {
+        return prf_fail(err, PRF_ENOMEM, "out of memory");
     }
+    for (size_t i = 0; i < stored->n; i++) {
+        list[i] = &stored->results[i];
+    }
+    int rc = exporter->write(&stored->runs[stored->n_runs - 1], list, stored->n, options, out,
+                             err);
     free(list);
     return rc;
+}
+
+int
+prf_stored_complete(struct prf_store *store, struct prf_stored *stored,
+                    struct prf_error *err)
+{
+    struct prf_result *result = &stored->results[0];
+    struct prf_profile *before = result->profile, *profile = NULL;
+    struct prf_error why = {0};
+    void *data = NULL;
+    size_t size = 0;
+    int rc = prf_store_recording(store, result->id, &data, &size, &why);
+    if (rc == 0) {
+        rc = prf_recording_parse(data, size, &profile, &why);
+    }
+    free(data);
+    if (rc == PRF_ENOTFOUND) { /* skipped, or nothing was recorded */
+        return 0;
+    }
+    if (rc < 0) {
+        return prf_fail(err, rc, "%s", why.text);
+    }
+    if (before != NULL) { /* notes of the runner's are only there */
+        profile->notes = before->notes;
+        profile->n_notes = before->n_notes;
+    }
+    stored->replaced = before;
+    result->profile = profile;
+    return 0;
 }
