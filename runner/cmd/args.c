@@ -81,7 +81,7 @@ args_prefixed(const struct prf_option_group *groups, const char *name,
             if (n == 0) {
                 *out = (struct args_match){.option = o, .group = g};
             }
-            else {
+            else if (n == 1) {
                 *other = o->name;
             }
             n++;
