@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "strbuf.h"
 #include "suggest.h"
 
 static const char *
@@ -35,20 +36,17 @@ describe_words(struct prf_arena *arena, const json_t *array)
     return words;
 }
 
+/* The strings of an array as "a|b|c", NULL when there are none. */
 static const char *
 describe_joined(struct prf_arena *arena, const json_t *array)
 {
-    size_t n = json_array_size(array), len = 1;
-    for (size_t i = 0; i < n; i++) {
+    struct prf_strbuf sb = PRF_STRBUF_INIT;
+    for (size_t i = 0; i < json_array_size(array); i++) {
         const char *text = json_string_value(json_array_get(array, i));
-        len += text == NULL ? 0 : strlen(text) + 1;
+        prf_strbuf_addf(&sb, "%s%s", i > 0 ? "|" : "", text == NULL ? "" : text);
     }
-    char *joined = n == 0 ? NULL : prf_arena_alloc(arena, len);
-    for (size_t i = 0; joined != NULL && i < n; i++) {
-        const char *text = json_string_value(json_array_get(array, i));
-        strcat(joined, i > 0 ? "|" : "");
-        strcat(joined, text == NULL ? "" : text);
-    }
+    const char *joined = sb.len == 0 ? NULL : prf_arena_strdup(arena, prf_strbuf_text(&sb));
+    prf_strbuf_release(&sb);
     return joined;
 }
 

@@ -126,7 +126,9 @@ prf_judge(struct prf_result *result, const struct prf_outcome *outcome)
         result->traceback = profile->traceback;
         result->duration_ns = profile->duration_ns;
     }
-    if (outcome->timed_out && status >= 0) {
+    /* we killed it, but it had told all before: its word counts */
+    bool told = status >= 0 && (outcome->timed_out || outcome->signal == 0);
+    if (told) {
         judge_recorded(result, status, outcome);
     }
     else if (outcome->timed_out) {
@@ -135,11 +137,8 @@ prf_judge(struct prf_result *result, const struct prf_outcome *outcome)
     else if (outcome->signal != 0) {
         judge_signal(result, outcome);
     }
-    else if (status < 0) {
-        judge_exit(result, outcome);
-    }
     else {
-        judge_recorded(result, status, outcome);
+        judge_exit(result, outcome);
     }
     bool ended_badly = result->status == PRF_STATUS_CRASHED
                        || result->status == PRF_STATUS_TIMEOUT;
