@@ -98,7 +98,7 @@ sample_run(const char *id)
                     .cpu = "CPU",
                     .arch = "x86_64",
                     .n_cpus = 2,
-                    .ram_bytes = 1ll << 36,
+                    .ram_bytes = 1LL << 36,
                     .aslr = "2"},
     };
 }
@@ -148,8 +148,8 @@ static int
 collect_visit(const struct prf_run *run, const struct prf_result *result, void *arg)
 {
     assert_string_equal(run->id, result->run_id);
-    strcat(arg, result->id);
-    strcat(arg, " ");
+    size_t len = strlen(arg);
+    snprintf((char *)arg + len, 512 - len, "%s ", result->id);
     return 0;
 }
 
@@ -1023,6 +1023,17 @@ test_permissions(void **state)
     assert_open_fails(PRF_STORE_WRITE, PRF_ESTORE, "/proc/self/nowhere");
 }
 
+/* The same numbers in every run of the test (xorshift). */
+static unsigned
+noise_next(void)
+{
+    static uint32_t x = 20240229;
+    x ^= x << 13;
+    x ^= x >> 17;
+    x ^= x << 5;
+    return x;
+}
+
 /* Fills the store until it fails; what was acknowledged stays. */
 static int
 fill_until_full(const char *words)
@@ -1039,7 +1050,7 @@ fill_until_full(const char *words)
         return 1;
     }
     for (size_t i = 0; i < sizeof noise; i++) {
-        noise[i] = (unsigned char)(rand() >> 7); /* does not compress */
+        noise[i] = (unsigned char)(noise_next() >> 7); /* does not compress */
     }
     for (; rc == 0 && acknowledged < 1000; acknowledged += rc == 0) {
         char id[32];
@@ -1208,11 +1219,11 @@ kill_one(char (*ids)[PRF_ID_SIZE], int n, int max)
     }
     close(pipes[1]);
     /* Some results, then a moment into the next one. */
-    for (int i = rand() % 8; i > 0 && n < max; i--) {
+    for (int i = (int)(noise_next() % 8); i > 0 && n < max; i--) {
         assert_int_equal(read(pipes[0], ids[n], PRF_ID_SIZE), PRF_ID_SIZE);
         n++;
     }
-    usleep((useconds_t)(rand() % 2000));
+    usleep((useconds_t)(noise_next() % 2000));
     kill(pid, SIGKILL);
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_true(WIFSIGNALED(status));
@@ -1230,7 +1241,6 @@ test_killed(void **state)
     enum { MAX = 4000, KILLS = 40 };
     char(*ids)[PRF_ID_SIZE] = calloc(MAX, sizeof *ids);
     int n = 0;
-    srand(20240229);
     for (int i = 0; i < KILLS; i++) {
         n = kill_one(ids, n, MAX);
         struct prf_store *store = NULL;
