@@ -3,8 +3,8 @@
      bench_store [SMALL [LARGE]]        10,000 and 1,000,000 results unless said
 
    Both figures are medians of opening the store, loading every result of its newest run
-   with sites and edges, and closing it. Exits with 1 when the large store takes more than
-   0.1 s, or more than half as much again as the small one. */
+   with sites and edges, and closing it. Exits with 1 when the large store takes more
+   than 0.1 s, or more than half as much again as the small one. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,7 +47,9 @@ add_run(struct prf_store *store, long number, char id[PRF_ID_SIZE])
         .id = id,
         .started_ns = number,
         .commit = {.id = commit, .branch = "main", .tree = commit, .root = "/project"},
-        .python = {.version = "3.11.2", .executable = "/usr/bin/python3", .host = "embed"},
+        .python = {.version = "3.11.2",
+                   .executable = "/usr/bin/python3",
+                   .host = "embed"},
         .machine = {.fingerprint = "f", .hostname = "box", .n_cpus = 2},
     };
     need(prf_store_add_run(store, &run, &err), &err);
@@ -95,7 +97,8 @@ fill(const char *path, long from, long to)
     struct prf_error err = {0};
     char run_id[PRF_ID_SIZE];
     need(prf_store_open(path, PRF_STORE_WRITE, &store, &err), &err);
-    /* Filling is not what is measured: nothing is logged or synced, nobody else waits. */
+    /* Filling is not what is measured: nothing is logged or synced, nobody else waits.
+     */
     need(prf_sql_script((struct prf_sqlite *)store,
                         "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;"
                         "PRAGMA locking_mode = EXCLUSIVE; PRAGMA cache_size = -200000",
@@ -111,7 +114,8 @@ fill(const char *path, long from, long to)
     printf("%9ld results added at %.0f per second\n", to - from,
            (double)(to - from) / (seconds() - start));
     prf_store_close(store);
-    need(prf_store_open(path, PRF_STORE_WRITE, &store, &err), &err); /* with a log again */
+    need(prf_store_open(path, PRF_STORE_WRITE, &store, &err),
+         &err); /* with a log again */
     prf_store_close(store);
 }
 
@@ -161,13 +165,14 @@ show(const char *path, long n_results)
 int
 main(int argc, char **argv)
 {
-    long small = argc > 1 ? atol(argv[1]) : 10000;
-    long large = argc > 2 ? atol(argv[2]) : 1000000;
+    long small = argc > 1 ? strtol(argv[1], NULL, 10) : 10000;
+    long large = argc > 2 ? strtol(argv[2], NULL, 10) : 1000000;
     const char *tmp = getenv("TMPDIR");
     char folder[256];
     small -= small % RESULTS_PER_RUN;
     large -= large % RESULTS_PER_RUN;
-    snprintf(folder, sizeof folder, "%s/bench-store-XXXXXX", tmp == NULL ? "/tmp" : tmp);
+    snprintf(folder, sizeof folder, "%s/bench-store-XXXXXX",
+             tmp == NULL ? "/tmp" : tmp);
     if (small <= 0 || large <= small || mkdtemp(folder) == NULL) {
         fprintf(stderr, "usage: bench_store [SMALL [LARGE]]\n");
         return 4;

@@ -83,12 +83,23 @@ sample_run(const char *id)
         .duration_ns = -1,
         .tool_version = "0.1.0",
         .command = "pyprofiler-run 'a b.py'",
-        .commit = {.id = COMMIT_A, .branch = "main", .dirty = true, .tree = TREE_A,
-                   .author_time = 1699999999, .root = "/home/me/project"},
-        .python = {.version = "3.11.2", .executable = "/usr/bin/python3",
-                   .implementation = "CPython", .host = "embed"},
-        .machine = {.fingerprint = "f00d", .hostname = "box", .cpu = "CPU", .arch = "x86_64",
-                    .n_cpus = 2, .ram_bytes = 1ll << 36, .aslr = "2"},
+        .commit = {.id = COMMIT_A,
+                   .branch = "main",
+                   .dirty = true,
+                   .tree = TREE_A,
+                   .author_time = 1699999999,
+                   .root = "/home/me/project"},
+        .python = {.version = "3.11.2",
+                   .executable = "/usr/bin/python3",
+                   .implementation = "CPython",
+                   .host = "embed"},
+        .machine = {.fingerprint = "f00d",
+                    .hostname = "box",
+                    .cpu = "CPU",
+                    .arch = "x86_64",
+                    .n_cpus = 2,
+                    .ram_bytes = 1LL << 36,
+                    .aslr = "2"},
     };
 }
 
@@ -122,7 +133,8 @@ add_run_on(struct prf_store *store, const char *id, const char *commit)
 }
 
 static void
-add_result(struct prf_store *store, const char *run_id, const char *id, const char *case_id)
+add_result(struct prf_store *store, const char *run_id, const char *id,
+           const char *case_id)
 {
     struct prf_error err = {0};
     struct prf_result result = sample_result(run_id, id, case_id);
@@ -136,8 +148,8 @@ static int
 collect_visit(const struct prf_run *run, const struct prf_result *result, void *arg)
 {
     assert_string_equal(run->id, result->run_id);
-    strcat(arg, result->id);
-    strcat(arg, " ");
+    size_t len = strlen(arg);
+    snprintf((char *)arg + len, 512 - len, "%s ", result->id);
     return 0;
 }
 
@@ -171,11 +183,13 @@ assert_sound(void)
     sqlite3 *db = NULL;
     sqlite3_stmt *check = NULL;
     assert_int_equal(sqlite3_open(file, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_prepare_v2(db, "PRAGMA integrity_check", -1, &check, NULL), 0);
+    assert_int_equal(sqlite3_prepare_v2(db, "PRAGMA integrity_check", -1, &check, NULL),
+                     0);
     assert_int_equal(sqlite3_step(check), SQLITE_ROW);
     assert_string_equal((const char *)sqlite3_column_text(check, 0), "ok");
     sqlite3_finalize(check);
-    assert_int_equal(sqlite3_prepare_v2(db, "PRAGMA foreign_key_check", -1, &check, NULL), 0);
+    assert_int_equal(
+        sqlite3_prepare_v2(db, "PRAGMA foreign_key_check", -1, &check, NULL), 0);
     assert_int_equal(sqlite3_step(check), SQLITE_DONE);
     sqlite3_finalize(check);
     sqlite3_close(db);
@@ -256,8 +270,9 @@ test_run(void **state)
     add_run(store, "run-1");
     add_result(store, "run-1", "res-1", "a.py::A::profile_a");
     assert_int_equal(prf_store_finish_run(store, "run-1", 77, &err), 0);
-    assert_int_equal(
-        prf_store_select(store, &(struct prf_query){0}, true, check_run_visit, &n, &err), 0);
+    assert_int_equal(prf_store_select(store, &(struct prf_query){0}, true,
+                                      check_run_visit, &n, &err),
+                     0);
     assert_int_equal(n, 1);
     assert_int_equal(prf_store_finish_run(store, "run-2", 1, &err), PRF_ENOTFOUND);
     prf_store_close(store);
@@ -297,10 +312,11 @@ make_full(struct full *f)
         .notes = {"first note", "second note"},
     };
     f->metrics[0] = (struct prf_metric_values){"wall_time", "ns", PRF_BETTER_LESS,
-                                               f->samples, 3, 2};
-    f->metrics[1] = (struct prf_metric_values){"nothing", NULL, PRF_BETTER_NONE, NULL, 0, 0};
-    f->metrics[2] = (struct prf_metric_values){"score", "count", PRF_BETTER_MORE,
-                                               f->samples, 1, 0};
+                                               f->samples,  3,    2};
+    f->metrics[1] =
+        (struct prf_metric_values){"nothing", NULL, PRF_BETTER_NONE, NULL, 0, 0};
+    f->metrics[2] =
+        (struct prf_metric_values){"score", "count", PRF_BETTER_MORE, f->samples, 1, 0};
     f->profile = (struct prf_profile){
         .codes = f->codes,
         .n_codes = 4,
@@ -527,10 +543,11 @@ test_bare_result(void **state)
     add_result(store, "r", "x1", "a.py::A::profile_a");
     add_result(store, "r", "x2", "a.py::A::profile_a");
     /* What visit returns stops, and is returned. */
-    assert_int_equal(
-        prf_store_select(store, &(struct prf_query){0}, true, no_profile_visit, &n, &err),
-        42);
-    assert_int_equal(prf_store_recording(store, "x1", &data, &size, &err), PRF_ENOTFOUND);
+    assert_int_equal(prf_store_select(store, &(struct prf_query){0}, true,
+                                      no_profile_visit, &n, &err),
+                     42);
+    assert_int_equal(prf_store_recording(store, "x1", &data, &size, &err),
+                     PRF_ENOTFOUND);
     assert_non_null(strstr(err.text, "no recording"));
     prf_store_close(store);
 }
@@ -638,9 +655,11 @@ test_select_case(void **state)
     assert_selects(s, (struct prf_query){.case_id = "dir/a.py::A"}, "12 21 31 32 ");
     assert_selects(s, (struct prf_query){.case_id = "dir/a.py::"}, "12 21 31 32 33 ");
     assert_selects(s, (struct prf_query){.case_id = "dir", .run_id = "run1"}, "11 12 ");
-    assert_selects(s, (struct prf_query){.case_id = "dir/", .run_id = "run1"}, "11 12 ");
+    assert_selects(s, (struct prf_query){.case_id = "dir/", .run_id = "run1"},
+                   "11 12 ");
     assert_selects(s, (struct prf_query){.case_id = "di"}, "");
-    assert_selects(s, (struct prf_query){.case_id = "dir/b.py", .profiler = "call"}, "34 ");
+    assert_selects(s, (struct prf_query){.case_id = "dir/b.py", .profiler = "call"},
+                   "34 ");
     assert_selects(s, (struct prf_query){.case_id = "", .run_id = "run1"}, "");
     prf_store_close(s);
 }
@@ -655,11 +674,13 @@ test_select_newest(void **state)
                    "21 23 ");
     assert_selects(s, (struct prf_query){.latest_per_case = true, .run_id = "run1"},
                    "11 12 ");
-    assert_selects(s, (struct prf_query){.latest_per_case = true, .case_id = "dir/b.py"},
+    assert_selects(s,
+                   (struct prf_query){.latest_per_case = true, .case_id = "dir/b.py"},
                    "23 34 ");
     assert_selects(s, (struct prf_query){.limit = 2}, "33 34 ");
     assert_selects(s, (struct prf_query){.limit = 3, .commit = COMMIT_A}, "21 22 23 ");
-    assert_selects(s, (struct prf_query){.limit = 4, .commit = COMMIT_A}, "12 21 22 23 ");
+    assert_selects(s, (struct prf_query){.limit = 4, .commit = COMMIT_A},
+                   "12 21 22 23 ");
     assert_selects(s, (struct prf_query){.limit = 1, .latest_per_case = true}, "34 ");
     assert_selects(s, (struct prf_query){.limit = 99, .profiler = "call"}, "34 ");
     prf_store_close(s);
@@ -684,7 +705,8 @@ test_prefixes(void **state)
     assert_select_fails(store, (struct prf_query){.run_id = "zz"}, "no run 'zz'");
     assert_select_fails(store, (struct prf_query){.result_id = "id"},
                         "result 'id' is ambiguous, it may be: id-1, id-2");
-    assert_select_fails(store, (struct prf_query){.result_id = "id-3"}, "no result 'id-3'");
+    assert_select_fails(store, (struct prf_query){.result_id = "id-3"},
+                        "no result 'id-3'");
     for (int i = 0; i < 20; i++) {
         char id[16];
         snprintf(id, sizeof id, "many-%02d", i);
@@ -699,7 +721,8 @@ nested_visit(const struct prf_run *run, const struct prf_result *result, void *a
 {
     char found[512] = "";
     struct prf_query query = {.run_id = run->id, .case_id = result->case_id};
-    assert_int_equal(prf_store_select(arg, &query, true, collect_visit, found, NULL), 0);
+    assert_int_equal(prf_store_select(arg, &query, true, collect_visit, found, NULL),
+                     0);
     assert_non_null(strstr(found, result->id));
     return 0;
 }
@@ -884,8 +907,8 @@ test_corrupt_rows(void **state)
         store = open_store(PRF_STORE_READ);
         int rc = strstr(damage[i], "artifact") != NULL
                      ? prf_store_recording(store, "full", &data, &size, &err)
-                     : prf_store_select(store, &(struct prf_query){0}, true, collect_visit,
-                                        found, &err);
+                     : prf_store_select(store, &(struct prf_query){0}, true,
+                                        collect_visit, found, &err);
         assert_int_equal(rc, PRF_ECORRUPT);
         assert_non_null(strstr(err.text, "damaged"));
         prf_store_close(store);
@@ -894,8 +917,8 @@ test_corrupt_rows(void **state)
     run_sql("UPDATE site SET data = X'FF'");
     struct prf_store *store = open_store(PRF_STORE_READ);
     char found[512] = "";
-    assert_int_equal(prf_store_select(store, &(struct prf_query){0}, true, collect_visit,
-                                      found, NULL),
+    assert_int_equal(prf_store_select(store, &(struct prf_query){0}, true,
+                                      collect_visit, found, NULL),
                      0);
     prf_store_close(store);
 }
@@ -954,7 +977,8 @@ check_read_only(void)
     int n = 0;
     if (fails_with(PRF_STORE_WRITE, "cannot be written") != 0 ||
         prf_store_open(file, PRF_STORE_READ, &store, &err) != 0 ||
-        prf_store_select(store, &(struct prf_query){0}, true, count_visit, &n, &err) != 0) {
+        prf_store_select(store, &(struct prf_query){0}, true, count_visit, &n, &err) !=
+            0) {
         fprintf(stderr, "%s\n", err.text);
         return 1;
     }
@@ -987,7 +1011,8 @@ test_permissions(void **state)
     assert_int_equal(chmod(file, 0444), 0);
     assert_int_equal(chmod(inner, 0555), 0);
     as_other_user(check_read_only);
-    assert_int_equal(chmod(file, 0666), 0); /* the file alone would do, the log would not */
+    assert_int_equal(chmod(file, 0666),
+                     0); /* the file alone would do, the log would not */
     as_other_user(check_folder_read_only);
     assert_int_equal(chmod(file, 0), 0);
     as_other_user(check_no_access);
@@ -996,6 +1021,17 @@ test_permissions(void **state)
     assert_int_equal(chmod(inner, 0755), 0);
     snprintf(file, sizeof file, "/proc/self/nowhere/results.db");
     assert_open_fails(PRF_STORE_WRITE, PRF_ESTORE, "/proc/self/nowhere");
+}
+
+/* The same numbers in every run of the test (xorshift). */
+static unsigned
+noise_next(void)
+{
+    static uint32_t x = 20240229;
+    x ^= x << 13;
+    x ^= x >> 17;
+    x ^= x << 5;
+    return x;
 }
 
 /* Fills the store until it fails; what was acknowledged stays. */
@@ -1014,7 +1050,7 @@ fill_until_full(const char *words)
         return 1;
     }
     for (size_t i = 0; i < sizeof noise; i++) {
-        noise[i] = (unsigned char)(rand() >> 7); /* does not compress */
+        noise[i] = (unsigned char)(noise_next() >> 7); /* does not compress */
     }
     for (; rc == 0 && acknowledged < 1000; acknowledged += rc == 0) {
         char id[32];
@@ -1028,7 +1064,8 @@ fill_until_full(const char *words)
         fprintf(stderr, "%d after %d: %s\n", rc, acknowledged, err.text);
         return 2;
     }
-    rc = prf_store_select(store, &(struct prf_query){0}, true, count_visit, &found, NULL);
+    rc = prf_store_select(store, &(struct prf_query){0}, true, count_visit, &found,
+                          NULL);
     prf_store_close(store);
     return rc == 0 && found == acknowledged ? 0 : 3;
 }
@@ -1038,8 +1075,9 @@ check_size_limit(void)
 {
     struct rlimit limit = {1 << 20, 1 << 20};
     signal(SIGXFSZ, SIG_IGN);
-    return setrlimit(RLIMIT_FSIZE, &limit) != 0 ? 98
-                                                : fill_until_full("cannot read or write");
+    return setrlimit(RLIMIT_FSIZE, &limit) != 0
+               ? 98
+               : fill_until_full("cannot read or write");
 }
 
 static void
@@ -1060,7 +1098,8 @@ test_full_disk(void **state)
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
-        if (unshare(CLONE_NEWNS) != 0 || mount("", "/", "", MS_REC | MS_PRIVATE, "") != 0 ||
+        if (unshare(CLONE_NEWNS) != 0 ||
+            mount("", "/", "", MS_REC | MS_PRIVATE, "") != 0 ||
             mount("tmpfs", folder, "tmpfs", 0, "size=1m") != 0) {
             _exit(77);
         }
@@ -1132,7 +1171,8 @@ test_writers(void **state)
     }
     struct prf_store *store = open_store(PRF_STORE_READ);
     assert_int_equal(
-        prf_store_select(store, &(struct prf_query){0}, true, count_visit, &n, NULL), 0);
+        prf_store_select(store, &(struct prf_query){0}, true, count_visit, &n, NULL),
+        0);
     assert_int_equal(n, N_WRITERS * N_EACH);
     prf_store_close(store);
     assert_sound();
@@ -1179,11 +1219,11 @@ kill_one(char (*ids)[PRF_ID_SIZE], int n, int max)
     }
     close(pipes[1]);
     /* Some results, then a moment into the next one. */
-    for (int i = rand() % 8; i > 0 && n < max; i--) {
+    for (int i = (int)(noise_next() % 8); i > 0 && n < max; i--) {
         assert_int_equal(read(pipes[0], ids[n], PRF_ID_SIZE), PRF_ID_SIZE);
         n++;
     }
-    usleep((useconds_t)(rand() % 2000));
+    usleep((useconds_t)(noise_next() % 2000));
     kill(pid, SIGKILL);
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_true(WIFSIGNALED(status));
@@ -1201,7 +1241,6 @@ test_killed(void **state)
     enum { MAX = 4000, KILLS = 40 };
     char(*ids)[PRF_ID_SIZE] = calloc(MAX, sizeof *ids);
     int n = 0;
-    srand(20240229);
     for (int i = 0; i < KILLS; i++) {
         n = kill_one(ids, n, MAX);
         struct prf_store *store = NULL;
@@ -1214,7 +1253,8 @@ test_killed(void **state)
     struct prf_store *store = open_store(PRF_STORE_READ);
     for (int i = 0; i < n; i++) {
         int found = 0;
-        assert_int_equal(prf_store_select(store, &(struct prf_query){.result_id = ids[i]},
+        assert_int_equal(prf_store_select(store,
+                                          &(struct prf_query){.result_id = ids[i]},
                                           true, count_visit, &found, NULL),
                          0);
         assert_int_equal(found, 1);
@@ -1230,7 +1270,8 @@ test_newer_version(void **state)
     (void)state;
     char sql[64];
     prf_store_close(open_store(PRF_STORE_WRITE));
-    snprintf(sql, sizeof sql, "PRAGMA user_version = %d", prf_schema_current.n_steps + 1);
+    snprintf(sql, sizeof sql, "PRAGMA user_version = %d",
+             prf_schema_current.n_steps + 1);
     run_sql(sql);
     assert_open_fails(PRF_STORE_WRITE, PRF_ESTORE, "update pyprofiler");
     assert_open_fails(PRF_STORE_READ, PRF_ESTORE, "update pyprofiler");
@@ -1255,14 +1296,16 @@ test_migration(void **state)
         fail_msg("make the version-1 file from step 1 alone now");
     }
     assert_int_equal(prf_schema_migrate(s, &(struct prf_schema){steps, 2}, &err), 0);
-    assert_int_equal(prf_schema_check(s, &(struct prf_schema){steps, 2}, &version, &err), 0);
+    assert_int_equal(
+        prf_schema_check(s, &(struct prf_schema){steps, 2}, &version, &err), 0);
     assert_int_equal(version, 2);
     assert_selects(store, (struct prf_query){0}, "x ");
     assert_int_equal(count_rows("run WHERE weather = 'fair'"), 1);
 
     /* A step that fails leaves the version, and the file, as they were. */
     assert_true(prf_schema_migrate(s, &(struct prf_schema){steps, 3}, &err) < 0);
-    assert_int_equal(prf_schema_check(s, &(struct prf_schema){steps, 3}, &version, NULL), 0);
+    assert_int_equal(
+        prf_schema_check(s, &(struct prf_schema){steps, 3}, &version, NULL), 0);
     assert_int_equal(version, 2);
     assert_int_equal(count_rows("sample"), 0);
     prf_store_close(store);
@@ -1278,7 +1321,8 @@ test_locked(void **state)
     struct prf_run run = sample_run("r");
     sqlite3 *other = NULL;
     assert_int_equal(sqlite3_open(file, &other), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL),
+                     SQLITE_OK);
     sqlite3_busy_timeout(((struct prf_sqlite *)store)->db, 1); /* not 30 s */
     assert_int_equal(prf_store_add_run(store, &run, &err), PRF_ESTORE);
     assert_non_null(strstr(err.text, "locked by another process"));
@@ -1313,7 +1357,8 @@ test_new_id(void **state)
         assert_true(i == 0 || strcmp(ids[i - 1], ids[i]) < 0);
     }
     if (pid == 0) {
-        _exit(write(pipes[1], ids, sizeof ids / 2) == (ssize_t)(sizeof ids / 2) ? 0 : 1);
+        _exit(write(pipes[1], ids, sizeof ids / 2) == (ssize_t)(sizeof ids / 2) ? 0
+                                                                                : 1);
     }
     close(pipes[1]);
     size_t got = 0;
@@ -1361,8 +1406,8 @@ test_many_sites(void **state)
     struct full_check check = {&full, true, 0};
     add_run(store, "full-run");
     assert_int_equal(prf_store_add_result(store, &full.result, NULL), 0);
-    assert_int_equal(prf_store_select(store, &(struct prf_query){0}, true, check_full_visit,
-                                      &check, NULL),
+    assert_int_equal(prf_store_select(store, &(struct prf_query){0}, true,
+                                      check_full_visit, &check, NULL),
                      0);
     assert_int_equal(check.n, 1);
     prf_store_close(store);
@@ -1374,15 +1419,32 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_folder),        TEST(test_run),           TEST(test_result),
-        TEST(test_bare_result),   TEST(test_refused),       TEST(test_select),
-        TEST(test_select_by),     TEST(test_select_case),   TEST(test_select_newest),
-        TEST(test_prefixes),      TEST(test_select_within_select),
-        TEST(test_content_once),  TEST(test_not_a_store),   TEST(test_folder_is_a_file),
-        TEST(test_empty_file),    TEST(test_corrupt),       TEST(test_corrupt_rows),
-        TEST(test_permissions),   TEST(test_size_limit),    TEST(test_full_disk),
-        TEST(test_writers),       TEST(test_killed),        TEST(test_newer_version),
-        TEST(test_migration),     TEST(test_locked),        TEST(test_new_id),
+        TEST(test_folder),
+        TEST(test_run),
+        TEST(test_result),
+        TEST(test_bare_result),
+        TEST(test_refused),
+        TEST(test_select),
+        TEST(test_select_by),
+        TEST(test_select_case),
+        TEST(test_select_newest),
+        TEST(test_prefixes),
+        TEST(test_select_within_select),
+        TEST(test_content_once),
+        TEST(test_not_a_store),
+        TEST(test_folder_is_a_file),
+        TEST(test_empty_file),
+        TEST(test_corrupt),
+        TEST(test_corrupt_rows),
+        TEST(test_permissions),
+        TEST(test_size_limit),
+        TEST(test_full_disk),
+        TEST(test_writers),
+        TEST(test_killed),
+        TEST(test_newer_version),
+        TEST(test_migration),
+        TEST(test_locked),
+        TEST(test_new_id),
         TEST(test_many_sites),
     };
     return cmocka_run_group_tests_name("store", tests, NULL, NULL);
