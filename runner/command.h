@@ -21,9 +21,9 @@ enum prf_command_flags {
 
 struct prf_command {
     const char *name;
-    const char *summary; /* one line, lower case */
-    const char *usage;   /* what follows the name */
-    const char *about;   /* a paragraph for --help, or NULL */
+    const char *summary;                   /* one line, lower case */
+    const char *usage;                     /* what follows the name */
+    const char *about;                     /* a paragraph for --help, or NULL */
     const struct prf_option_group *groups; /* ends with a NULL title */
     unsigned flags;
     /* argv[0] is what it was called as; returns an enum prf_exit. */
@@ -35,7 +35,8 @@ extern const struct prf_command *const prf_commands[];
 
 const struct prf_command *prf_command_find(const char *name);
 
-extern const struct prf_command prf_cmd_run, prf_cmd_list, prf_cmd_profilers, prf_cmd_show,
-    prf_cmd_export, prf_cmd_doctor, prf_cmd_help, prf_cmd_version, prf_cmd_completion;
+extern const struct prf_command prf_cmd_run, prf_cmd_list, prf_cmd_profilers,
+    prf_cmd_show, prf_cmd_export, prf_cmd_doctor, prf_cmd_help, prf_cmd_version,
+    prf_cmd_completion;
 
 #endif

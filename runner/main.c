@@ -1,9 +1,10 @@
-/* pyprofiler COMMAND ..., and pyprofiler-run ... for pyprofiler run: the name it is called
-   by decides. */
+/* pyprofiler COMMAND ..., and pyprofiler-run ... for pyprofiler run: the name it is
+   called by decides. */
 #include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,9 +41,9 @@ main_unknown(const char *word)
     struct prf_error err = {0};
     const char *near = prf_suggest(word, names, n);
     if (near != NULL) {
-        prf_fail(&err, PRF_EUSAGE, "unknown command '%s', did you mean '%s'?", word, near);
-    }
-    else {
+        prf_fail(&err, PRF_EUSAGE, "unknown command '%s', did you mean '%s'?", word,
+                 near);
+    } else {
         prf_fail(&err, PRF_EUSAGE,
                  "unknown command '%s'; to run cases: pyprofiler run %s; all commands: "
                  "pyprofiler help",
@@ -54,7 +55,11 @@ main_unknown(const char *word)
 static int
 main_dispatch(int argc, char **argv)
 {
-    if (strcmp(prf_path_basename(argv[0]), "pyprofiler-run") == 0) {
+    bool is_run = strcmp(prf_path_basename(argv[0]), "pyprofiler-run") == 0;
+    if (is_run && argc == 2 && strcmp(argv[1], "--version") == 0) {
+        return prf_cmd_version.run(&prf_cmd_version, 1, argv);
+    }
+    if (is_run) {
         return prf_cmd_run.run(&prf_cmd_run, argc, argv);
     }
     const char *word = argc > 1 ? argv[1] : "help";

@@ -1,5 +1,5 @@
-/* The command line over option tables; see args.h. getopt_long cannot do it: tables come
-   at run time from the worker, and more than one is searched. */
+/* The command line over option tables; see args.h. getopt_long cannot do it: tables
+   come at run time from the worker, and more than one is searched. */
 #include "args.h"
 
 #include <stdio.h>
@@ -80,8 +80,7 @@ args_prefixed(const struct prf_option_group *groups, const char *name,
             }
             if (n == 0) {
                 *out = (struct args_match){.option = o, .group = g};
-            }
-            else if (n == 1) {
+            } else if (n == 1) {
                 *other = o->name;
             }
             n++;
@@ -135,8 +134,8 @@ args_find_long(const struct prf_option_group *groups, const char *name,
 static bool
 args_takes_value(const struct prf_option *o)
 {
-    return o->type != PRF_OPT_FLAG && o->type != PRF_OPT_COUNT
-           && !(o->flags & PRF_OPT_OPTIONAL);
+    return o->type != PRF_OPT_FLAG && o->type != PRF_OPT_COUNT &&
+           !(o->flags & PRF_OPT_OPTIONAL);
 }
 
 static int
@@ -167,7 +166,8 @@ args_long(struct prf_args *args, const struct prf_option_group *groups, const ch
     char name[ARGS_NAME_MAX];
     struct args_match m;
     size_t n = strcspn(arg, "=");
-    snprintf(name, sizeof name, "%.*s", (int)(n < sizeof name ? n : sizeof name - 1), arg);
+    snprintf(name, sizeof name, "%.*s", (int)(n < sizeof name ? n : sizeof name - 1),
+             arg);
     int rc = args_find_long(groups, name, &m, err);
     if (rc < 0) {
         return rc;
@@ -230,16 +230,15 @@ layers_reset(const struct prf_option_group *group, const struct prf_option *opti
     char *field = (char *)target + group->offset + option->offset;
     if (option->type == PRF_OPT_LIST) {
         prf_strlist_release((struct prf_strlist *)(void *)field);
-    }
-    else if (option->type == PRF_OPT_COUNT) {
+    } else if (option->type == PRF_OPT_COUNT) {
         *(int64_t *)(void *)field = 0;
     }
 }
 
 int
-prf_layers_set(struct prf_layers *layers, int layer, const struct prf_option_group *group,
-               const struct prf_option *option, const char *text, void *target,
-               struct prf_error *err)
+prf_layers_set(struct prf_layers *layers, int layer,
+               const struct prf_option_group *group, const struct prf_option *option,
+               const char *text, void *target, struct prf_error *err)
 {
     size_t i = 0;
     while (i < layers->n && layers->set[i].option != option) {
@@ -282,21 +281,20 @@ prf_groups_release(const struct prf_option_group *groups, void *target)
 
 int
 prf_args_parse(int argc, char **argv, const struct prf_option_group *groups,
-               struct prf_layers *layers, void *target, const char **words, int max_words,
-               struct prf_error *err)
+               struct prf_layers *layers, void *target, const char **words,
+               int max_words, struct prf_error *err)
 {
     struct prf_args args = {.argc = argc, .argv = argv, .at = 1};
     struct prf_arg arg;
     int n = 0, rc;
     while ((rc = prf_args_next(&args, groups, &arg, err)) > 0) {
         if (rc == PRF_ARG_OPTION) {
-            rc = prf_layers_set(layers, PRF_LAYER_COMMAND, arg.group, arg.option, arg.text,
-                                target, err);
-        }
-        else if (n == max_words) {
-            rc = prf_fail(err, PRF_EUSAGE, "unexpected word '%s'; see --help", arg.word);
-        }
-        else {
+            rc = prf_layers_set(layers, PRF_LAYER_COMMAND, arg.group, arg.option,
+                                arg.text, target, err);
+        } else if (n == max_words) {
+            rc =
+                prf_fail(err, PRF_EUSAGE, "unexpected word '%s'; see --help", arg.word);
+        } else {
             words[n++] = arg.word;
         }
         if (rc < 0) {

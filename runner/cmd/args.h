@@ -9,8 +9,8 @@
 #include <pyprofiler/error.h>
 #include <pyprofiler/options.h>
 
-/* A table under a heading of --help; its fields are at `offset` in the command's options,
-   so that commands share tables. */
+/* A table under a heading of --help; its fields are at `offset` in the command's
+   options, so that commands share tables. */
 struct prf_option_group {
     const char *title; /* NULL ends a list of groups */
     const struct prf_option *options;
@@ -26,19 +26,19 @@ struct prf_args {
 };
 
 struct prf_arg {
-    const char *word;                /* a word, or NULL: an option */
+    const char *word; /* a word, or NULL: an option */
     const struct prf_option *option;
     const struct prf_option_group *group;
-    const char *text;                /* its value, NULL: none was given */
+    const char *text; /* its value, NULL: none was given */
 };
 
 enum prf_arg_kind { PRF_ARG_END = 0, PRF_ARG_WORD, PRF_ARG_OPTION };
 
 /* The next word or option of argv[1...]. "--a-b" and "--a_b" are the same; a unique
    beginning of a long name counts; "--no-x" turns a flag off; `-xVALUE`, `-x VALUE`,
-   `--x=VALUE`, `--x VALUE`; "-" is a word. An option found in an earlier group hides one
-   of a later group. PRF_EUSAGE: unknown (with a suggestion), ambiguous, or without its
-   value; args->at has moved on, so that a tolerant caller can continue. */
+   `--x=VALUE`, `--x VALUE`; "-" is a word. An option found in an earlier group hides
+   one of a later group. PRF_EUSAGE: unknown (with a suggestion), ambiguous, or without
+   its value; args->at has moved on, so that a tolerant caller can continue. */
 int prf_args_next(struct prf_args *args, const struct prf_option_group *groups,
                   struct prf_arg *out, struct prf_error *err);
 
@@ -58,11 +58,12 @@ struct prf_layers {
     size_t n;
 };
 
-/* Set an option in `target` (the command's options) unless a higher layer did. Lists and
-   counts of different layers are not added up. */
+/* Set an option in `target` (the command's options) unless a higher layer did. Lists
+   and counts of different layers are not added up. */
 int prf_layers_set(struct prf_layers *layers, int layer,
-                   const struct prf_option_group *group, const struct prf_option *option,
-                   const char *text, void *target, struct prf_error *err);
+                   const struct prf_option_group *group,
+                   const struct prf_option *option, const char *text, void *target,
+                   struct prf_error *err);
 
 /* Defaults of all groups; `target` is zeroed before. */
 int prf_groups_defaults(const struct prf_option_group *groups, void *target,

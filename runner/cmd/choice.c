@@ -16,12 +16,12 @@ choice_fail_unknown(const char *name, const struct prf_profilers *known,
 {
     const char *near = prf_profilers_suggest(known, name);
     if (near != NULL) {
-        return prf_fail(err, PRF_EUSAGE, "unknown profiler '%s', did you mean '%s'?", name,
-                        near);
+        return prf_fail(err, PRF_EUSAGE, "unknown profiler '%s', did you mean '%s'?",
+                        name, near);
     }
-    return prf_fail(err, PRF_EUSAGE,
-                    "'%s' is no profiler, and no file or module; see pyprofiler profilers",
-                    name);
+    return prf_fail(
+        err, PRF_EUSAGE,
+        "'%s' is no profiler, and no file or module; see pyprofiler profilers", name);
 }
 
 static int
@@ -62,8 +62,8 @@ choice_add_names(struct prf_choice *choice, const struct prf_choice_request *req
     for (word = word == NULL ? CHOICE_DEFAULT : word; rc == 0 && *word != '\0';) {
         char name[128];
         size_t n = strcspn(word, ",");
-        snprintf(name, sizeof name, "%.*s", (int)(n < sizeof name ? n : sizeof name - 1),
-                 word);
+        snprintf(name, sizeof name, "%.*s",
+                 (int)(n < sizeof name ? n : sizeof name - 1), word);
         rc = n == 0 ? 0 : choice_add(choice, name, request, err);
         word += n + (word[n] == ',');
         if (choice->unknown) {
@@ -105,19 +105,16 @@ choice_set(json_t *options, const struct prf_option *o, const char *text,
         long long n = before == NULL ? 0 : atoll(json_string_value(before));
         snprintf(buf, sizeof buf, "%lld", n + (text == NULL ? 1 : atoll(text)));
         json_object_set_new(options, o->name, json_string(buf));
-    }
-    else if (o->type == PRF_OPT_LIST) {
+    } else if (o->type == PRF_OPT_LIST) {
         json_t *words = choice_words(text == NULL ? "" : text);
         if (before != NULL) {
             json_array_extend(before, words);
             json_decref(words);
-        }
-        else {
+        } else {
             json_object_set_new(options, o->name, words);
         }
-    }
-    else if (json_object_set_new(options, o->name,
-                                 json_string(text == NULL ? "true" : text)) < 0) {
+    } else if (json_object_set_new(options, o->name,
+                                   json_string(text == NULL ? "true" : text)) < 0) {
         return prf_fail(err, PRF_EUSAGE, "--%s: the value is not UTF-8 text", o->name);
     }
     return 0;
@@ -147,7 +144,8 @@ static int
 choice_take_table(const struct prf_choice_request *request, const json_t *table,
                   const struct prf_profiler *p, json_t *options, struct prf_error *err)
 {
-    const struct prf_option_group group[] = {{.title = "", .options = p->options}, {NULL}};
+    const struct prf_option_group group[] = {{.title = "", .options = p->options},
+                                             {NULL}};
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)table, key, value)
@@ -159,8 +157,7 @@ choice_take_table(const struct prf_choice_request *request, const json_t *table,
             prf_fail(&why, PRF_EUSAGE, "unknown key '%s'%s%s%s", key,
                      near == NULL ? "" : ", did you mean '", near == NULL ? "" : near,
                      near == NULL ? "" : "'?");
-        }
-        else {
+        } else {
             choice_set_config(options, o, value, &why);
         }
         if (why.code != 0) {
@@ -211,13 +208,15 @@ choice_fail_word(const char *word, const struct prf_choice_request *request,
                  struct prf_error *err)
 {
     if (prf_words_is_profiler(word, request->known)) {
-        return prf_fail(err, PRF_EUSAGE,
-                        "unexpected word '%s': several profilers are joined by a comma, "
-                        "'%s,%s'",
-                        word, request->words->profilers, word);
+        return prf_fail(
+            err, PRF_EUSAGE,
+            "unexpected word '%s': several profilers are joined by a comma, "
+            "'%s,%s'",
+            word, request->words->profilers, word);
     }
     return prf_fail(err, PRF_EUSAGE,
-                    "unexpected word '%s' after the profiler; targets come before it", word);
+                    "unexpected word '%s' after the profiler; targets come before it",
+                    word);
 }
 
 static int
@@ -238,11 +237,9 @@ choice_read_tail(struct prf_choice *choice, const struct prf_choice_request *req
     while ((rc = prf_args_next(&args, groups, &arg, err)) > 0) {
         if (rc == PRF_ARG_WORD) {
             rc = choice_fail_word(arg.word, request, err);
-        }
-        else if (arg.group < groups + choice->n) {
+        } else if (arg.group < groups + choice->n) {
             rc = choice_set_command(choice, given, &arg, err);
-        }
-        else {
+        } else {
             choice->help |= strcmp(arg.option->name, "help") == 0;
             rc = prf_layers_set(request->layers, request->layer, arg.group, arg.option,
                                 arg.text, request->target, err);

@@ -15,16 +15,16 @@
 
 struct prf_choice {
     const struct prf_profiler **items; /* borrowed from the profilers */
-    json_t **options; /* of each: {"name": "text" | ["a", "b"]} */
+    json_t **options;                  /* of each: {"name": "text" | ["a", "b"]} */
     size_t n;
     bool unknown; /* a name is that of no profiler yet: nothing else was read */
-    bool help;           /* --help came after the profiler */
+    bool help;    /* --help came after the profiler */
 };
 
 struct prf_choice_request {
     const struct prf_words *words;
     const struct prf_profilers *known;
-    const json_t *config;    /* [tool.pyprofiler], or NULL */
+    const json_t *config; /* [tool.pyprofiler], or NULL */
     const char *config_path;
     const struct prf_option_group *groups; /* of run: accepted after the profiler too */
     struct prf_layers *layers;

@@ -89,7 +89,8 @@ completion_bash(void)
           "        profilers=$(\"${COMP_WORDS[0]%-run}\" profilers 2>/dev/null"
           " | sed -n 's/^\\([a-z][a-z-]*\\).*/\\1/p')\n"
           "    fi\n"
-          "    COMPREPLY=($(compgen -W \"$profilers\" -- \"$cur\") $(compgen -f -- \"$cur\"))\n"
+          "    COMPREPLY=($(compgen -W \"$profilers\" -- \"$cur\") $(compgen -f -- "
+          "\"$cur\"))\n"
           "}\n"
           "complete -o filenames -F _pyprofiler pyprofiler pyprofiler-run\n",
           stdout);
@@ -125,8 +126,7 @@ completion_zsh_option(const struct prf_command *command, const struct prf_option
             putchar(*p == '|' ? ' ' : *p);
         }
         putchar(')');
-    }
-    else if (value) {
+    } else if (value) {
         printf(":%s:%s", o->name,
                o->unit != NULL && strcmp(o->unit, "FILE") == 0 ? "_files" : "");
     }
@@ -166,8 +166,9 @@ static void
 completion_fish_option(const struct prf_command *command, const struct prf_option *o)
 {
     bool value = o->type != PRF_OPT_FLAG && o->type != PRF_OPT_COUNT;
-    const char *const conditions[] = {"complete -c pyprofiler -n '__fish_seen_subcommand_from ",
-                                      "complete -c pyprofiler-run"};
+    const char *const conditions[] = {
+        "complete -c pyprofiler -n '__fish_seen_subcommand_from ",
+        "complete -c pyprofiler-run"};
     for (int i = 0; i < (command == &prf_cmd_run ? 2 : 1); i++) {
         printf("%s%s%s -l %s", conditions[i], i == 0 ? command->name : "",
                i == 0 ? "'" : "", o->name);
@@ -180,8 +181,7 @@ completion_fish_option(const struct prf_command *command, const struct prf_optio
                 putchar(*p == '|' ? ' ' : *p);
             }
             putchar('\'');
-        }
-        else if (value) {
+        } else if (value) {
             fputs(" -r", stdout);
         }
         fputs(" -d '", stdout);
@@ -193,7 +193,8 @@ completion_fish_option(const struct prf_command *command, const struct prf_optio
 static void
 completion_fish(void)
 {
-    fputs("# fish completion for pyprofiler; made by: pyprofiler completion fish\n", stdout);
+    fputs("# fish completion for pyprofiler; made by: pyprofiler completion fish\n",
+          stdout);
     for (size_t i = 0; prf_commands[i] != NULL; i++) {
         if (completion_is_listed(prf_commands[i])) {
             printf("complete -c pyprofiler -f -n __fish_use_subcommand -a %s -d '",
@@ -211,8 +212,8 @@ completion_main(const struct prf_command *self, int argc, char **argv)
     static const struct {
         const char *shell;
         void (*print)(void);
-    } shells[] = {{"bash", completion_bash}, {"zsh", completion_zsh},
-                  {"fish", completion_fish}};
+    } shells[] = {
+        {"bash", completion_bash}, {"zsh", completion_zsh}, {"fish", completion_fish}};
     (void)self;
     const char *shell = argc > 1 ? argv[1] : "";
     for (size_t i = 0; i < sizeof shells / sizeof *shells; i++) {
@@ -222,7 +223,8 @@ completion_main(const struct prf_command *self, int argc, char **argv)
         }
     }
     struct prf_error err = {0};
-    prf_fail(&err, PRF_EUSAGE, "completion takes one of bash, zsh, fish, not '%s'", shell);
+    prf_fail(&err, PRF_EUSAGE, "completion takes one of bash, zsh, fish, not '%s'",
+             shell);
     return prf_say_error(&err);
 }
 

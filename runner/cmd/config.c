@@ -15,8 +15,8 @@ config_mentions_us(const char *path)
 {
     char *text = NULL;
     struct prf_error ignored = {0};
-    bool found = prf_file_read(path, &text, NULL, &ignored) == 0
-                 && strstr(text, "pyprofiler") != NULL && strstr(text, "tool") != NULL;
+    bool found = prf_file_read(path, &text, NULL, &ignored) == 0 &&
+                 strstr(text, "pyprofiler") != NULL && strstr(text, "tool") != NULL;
     free(text);
     return found;
 }
@@ -71,7 +71,8 @@ config_set_one(const json_t *value, const struct prf_option_group *group,
     char buf[64];
     const char *text = prf_config_text(value, buf, sizeof buf);
     if (text == NULL) {
-        return prf_fail(err, PRF_EUSAGE, "'%s' takes another kind of value", option->name);
+        return prf_fail(err, PRF_EUSAGE, "'%s' takes another kind of value",
+                        option->name);
     }
     return prf_layers_set(layers, PRF_LAYER_FILE, group, option, text, target, err);
 }
@@ -86,7 +87,8 @@ config_set(const json_t *value, const struct prf_option_group *group,
     }
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < json_array_size(value); i++) {
-        rc = config_set_one(json_array_get(value, i), group, option, layers, target, err);
+        rc = config_set_one(json_array_get(value, i), group, option, layers, target,
+                            err);
     }
     return rc;
 }
@@ -104,12 +106,13 @@ config_fail_unknown(const char *path, const char *key,
 {
     const char *near = prf_groups_suggest(known, key);
     if (near != NULL) {
-        return prf_fail(err, PRF_EUSAGE,
-                        "'%s': unknown key '%s' in [tool.pyprofiler], did you mean '%s'?",
-                        path, key, near);
+        return prf_fail(
+            err, PRF_EUSAGE,
+            "'%s': unknown key '%s' in [tool.pyprofiler], did you mean '%s'?", path,
+            key, near);
     }
-    return prf_fail(err, PRF_EUSAGE, "'%s': unknown key '%s' in [tool.pyprofiler]", path,
-                    key);
+    return prf_fail(err, PRF_EUSAGE, "'%s': unknown key '%s' in [tool.pyprofiler]",
+                    path, key);
 }
 
 int
@@ -131,7 +134,8 @@ prf_config_apply(const json_t *table, const char *path,
             return config_fail_unknown(path, key, known, err);
         }
         const struct prf_option *option = prf_groups_find(groups, key, &group);
-        if (option != NULL && config_set(value, group, option, layers, target, &why) < 0) {
+        if (option != NULL &&
+            config_set(value, group, option, layers, target, &why) < 0) {
             return config_fail_in(path, &why, err);
         }
     }
@@ -151,9 +155,10 @@ prf_config_check_profilers(const json_t *table, const char *path,
         }
         const char *near = prf_profilers_suggest(profilers, key);
         if (near != NULL) {
-            return prf_fail(err, PRF_EUSAGE,
-                            "'%s': [tool.pyprofiler.%s] is no profiler, did you mean '%s'?",
-                            path, key, near);
+            return prf_fail(
+                err, PRF_EUSAGE,
+                "'%s': [tool.pyprofiler.%s] is no profiler, did you mean '%s'?", path,
+                key, near);
         }
     }
     return 0;
@@ -182,8 +187,8 @@ prf_config_environment(const struct prf_option_group *groups, struct prf_layers 
             if (text == NULL || *text == '\0' || strcmp(o->name, "plugins") == 0) {
                 continue;
             }
-            if (prf_layers_set(layers, PRF_LAYER_ENVIRONMENT, g, o, text, target, &why)
-                < 0) {
+            if (prf_layers_set(layers, PRF_LAYER_ENVIRONMENT, g, o, text, target,
+                               &why) < 0) {
                 return config_fail_in(name, &why, err);
             }
         }

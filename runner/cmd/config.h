@@ -13,9 +13,10 @@
    ours; NULL without. The caller's. */
 char *prf_config_find(const char *folder);
 
-/* Set the options that the table has keys for, in the layer of the file. `known` are all
-   options there are (those of `run`): other keys are PRF_EUSAGE with a suggestion and the
-   file's name. Keys that `groups` lacks are for other commands; tables are for profilers. */
+/* Set the options that the table has keys for, in the layer of the file. `known` are
+   all options there are (those of `run`): other keys are PRF_EUSAGE with a suggestion
+   and the file's name. Keys that `groups` lacks are for other commands; tables are for
+   profilers. */
 int prf_config_apply(const json_t *table, const char *path,
                      const struct prf_option_group *known,
                      const struct prf_option_group *groups, struct prf_layers *layers,
@@ -29,9 +30,11 @@ int prf_config_check_profilers(const json_t *table, const char *path,
 
 /* PYPROFILER_TIMEOUT=5 is --timeout 5. */
 int prf_config_environment(const struct prf_option_group *groups,
-                           struct prf_layers *layers, void *target, struct prf_error *err);
+                           struct prf_layers *layers, void *target,
+                           struct prf_error *err);
 
-/* A value of the table as an option's text, in `buf` or borrowed; NULL: not such a value. */
+/* A value of the table as an option's text, in `buf` or borrowed; NULL: not such a
+ * value. */
 const char *prf_config_text(const json_t *value, char *buf, size_t size);
 
 #endif

@@ -56,15 +56,15 @@ struct doctor {
 };
 
 static void
-doctor_say(struct doctor *d, const char *name, enum doctor_level level, const char *found,
-           const char *fix)
+doctor_say(struct doctor *d, const char *name, enum doctor_level level,
+           const char *found, const char *fix)
 {
     static const char *const levels[] = {"ok", "note", "problem"};
     d->n_problems += level == DOCTOR_PROBLEM;
     json_array_append_new(d->checks,
                           json_pack("{s:s, s:s, s:s, s:s?}", "check", name, "status",
-                                    levels[level], "found", found == NULL ? "unknown" : found,
-                                    "fix", fix));
+                                    levels[level], "found",
+                                    found == NULL ? "unknown" : found, "fix", fix));
 }
 
 static void
@@ -91,7 +91,8 @@ static bool
 doctor_interpreter(struct doctor *d)
 {
     struct prf_error err = {0};
-    struct prf_hosting_request request = {.groups = doctor_groups, .layers = &d->layers,
+    struct prf_hosting_request request = {.groups = doctor_groups,
+                                          .layers = &d->layers,
                                           .target = &d->options,
                                           .options = &d->options.hosting};
     if (prf_hosting_configure(&d->hosting, &request, &err) < 0) {
@@ -117,13 +118,14 @@ doctor_libpython(struct doctor *d)
         return;
     }
     bool shared = strstr(py->soname, ".so") != NULL;
-    doctor_say(d, "libpython", DOCTOR_NOTE,
-               shared ? doctor_text(d, py->soname, " is not installed", NULL)
-                      : "this Python was built without a shared library",
-               shared ? "install it (Debian: libpython3.X), or leave it: cases run inside the "
-                        "interpreter itself (--host=python)"
-                      : "nothing to do: cases run inside the interpreter itself "
-                        "(--host=python)");
+    doctor_say(
+        d, "libpython", DOCTOR_NOTE,
+        shared ? doctor_text(d, py->soname, " is not installed", NULL)
+               : "this Python was built without a shared library",
+        shared ? "install it (Debian: libpython3.X), or leave it: cases run inside the "
+                 "interpreter itself (--host=python)"
+               : "nothing to do: cases run inside the interpreter itself "
+                 "(--host=python)");
 }
 
 static void
@@ -131,8 +133,9 @@ doctor_worker(struct doctor *d)
 {
     struct prf_error err = {0};
     if (prf_hosting_prepare(&d->hosting, &d->options.hosting, &err) < 0) {
-        doctor_say_error(d, "plugin", &err, "install pyprofiler again, or choose another "
-                                            "Python with --python");
+        doctor_say_error(d, "plugin", &err,
+                         "install pyprofiler again, or choose another "
+                         "Python with --python");
         return;
     }
     doctor_say(d, "plugin", DOCTOR_GOOD, d->hosting.plugin, NULL);
@@ -151,8 +154,8 @@ doctor_worker(struct doctor *d)
     for (size_t i = 0; i < d->engine.profilers.n; i++) {
         const struct prf_profiler *p = d->engine.profilers.items[i];
         if (!p->available) {
-            doctor_say(d, doctor_text(d, "profiler ", p->name, NULL), DOCTOR_NOTE, p->why,
-                       NULL);
+            doctor_say(d, doctor_text(d, "profiler ", p->name, NULL), DOCTOR_NOTE,
+                       p->why, NULL);
         }
     }
 }
@@ -168,7 +171,8 @@ doctor_store_text(struct doctor *d, const char *path, const struct prf_store_inf
     return doctor_text(d, path, ": ", text);
 }
 
-/* The nearest folder that exists must be writable: the store is made on the first run. */
+/* The nearest folder that exists must be writable: the store is made on the first run.
+ */
 static void
 doctor_store_missing(struct doctor *d, const char *path)
 {
@@ -179,11 +183,12 @@ doctor_store_missing(struct doctor *d, const char *path)
         folder = parent;
     }
     bool good = folder != NULL && prf_path_is_dir(folder) && access(folder, W_OK) == 0;
-    const char *found = good ? doctor_text(d, path, ": not made yet", NULL)
-                             : doctor_text(d, path, ": cannot be made: ",
-                                           folder == NULL               ? ""
-                                           : !prf_path_is_dir(folder) ? "a file is in its place"
-                                                                      : strerror(EACCES));
+    const char *found =
+        good ? doctor_text(d, path, ": not made yet", NULL)
+             : doctor_text(d, path, ": cannot be made: ",
+                           folder == NULL             ? ""
+                           : !prf_path_is_dir(folder) ? "a file is in its place"
+                                                      : strerror(EACCES));
     doctor_say(d, "store", good ? DOCTOR_GOOD : DOCTOR_PROBLEM, found,
                good ? NULL : "name another place with --store, or run with --no-store");
     free(folder);
@@ -204,15 +209,13 @@ doctor_store(struct doctor *d)
     }
     if (rc == PRF_ENOTFOUND) {
         doctor_store_missing(d, path);
-    }
-    else if (rc < 0) {
+    } else if (rc < 0) {
         doctor_say_error(d, "store", &err, "move the file away; a new one is made");
-    }
-    else if (access(path, W_OK) != 0) {
-        doctor_say(d, "store", DOCTOR_PROBLEM, doctor_text(d, path, " is read-only", NULL),
+    } else if (access(path, W_OK) != 0) {
+        doctor_say(d, "store", DOCTOR_PROBLEM,
+                   doctor_text(d, path, " is read-only", NULL),
                    "make it writable, or name another place with --store");
-    }
-    else {
+    } else {
         doctor_say(d, "store", DOCTOR_GOOD, doctor_store_text(d, path, &info), NULL);
     }
     prf_store_close(store);
@@ -229,13 +232,15 @@ doctor_git(struct doctor *d)
         doctor_say_error(d, "git", &err, NULL);
         return;
     }
-    const char *found = commit.id == NULL
-                            ? "no commit"
-                            : doctor_text(d, commit.id, commit.dirty ? " (dirty)" : "", NULL);
+    const char *found =
+        commit.id == NULL
+            ? "no commit"
+            : doctor_text(d, commit.id, commit.dirty ? " (dirty)" : "", NULL);
     if (commit.branch != NULL) {
         found = doctor_text(d, found, " on ", commit.branch);
     }
-    doctor_say(d, "git", commit.note == NULL ? DOCTOR_GOOD : DOCTOR_NOTE, found, commit.note);
+    doctor_say(d, "git", commit.note == NULL ? DOCTOR_GOOD : DOCTOR_NOTE, found,
+               commit.note);
 }
 
 /* --- the machine ----------------------------------------------------------------- */
@@ -253,14 +258,17 @@ static const struct doctor_kernel doctor_kernels[] = {
     {"ptrace_scope", "/proc/sys/kernel/yama/ptrace_scope", "0|1",
      "sudo sysctl kernel.yama.ptrace_scope=1 lets a debugger attach to cases"},
     {"address space layout", "/proc/sys/kernel/randomize_va_space", "0",
-     "it varies from process to process; --isolation=exec samples that, setarch -R fixes it"},
+     "it varies from process to process; --isolation=exec samples that, setarch -R "
+     "fixes it"},
     {"frequency governor", "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor",
      "performance", "sudo cpupower frequency-set -g performance makes times steadier"},
     {"turbo", "/sys/devices/system/cpu/intel_pstate/no_turbo", "1",
-     "echo 1 | sudo tee /sys/devices/system/cpu/intel_pstate/no_turbo makes times steadier"},
+     "echo 1 | sudo tee /sys/devices/system/cpu/intel_pstate/no_turbo makes times "
+     "steadier"},
     {"clock source", "/sys/devices/system/clocksource/clocksource0/current_clocksource",
      "tsc|kvm-clock|arch_sys_counter",
-     "reading the clock is slow with this one; see the kernel's log for why tsc is not used"},
+     "reading the clock is slow with this one; see the kernel's log for why tsc is not "
+     "used"},
 };
 
 static bool
@@ -311,9 +319,9 @@ doctor_print(const struct doctor *d)
 static void
 doctor_print_json(const struct doctor *d)
 {
-    json_t *document = json_pack("{s:s, s:s, s:i, s:O}", "schema", "pyprofiler/doctor/1",
-                                 "version", PRF_VERSION, "problems", d->n_problems, "checks",
-                                 d->checks);
+    json_t *document =
+        json_pack("{s:s, s:s, s:i, s:O}", "schema", "pyprofiler/doctor/1", "version",
+                  PRF_VERSION, "problems", d->n_problems, "checks", d->checks);
     json_dumpf(document, stdout, JSON_INDENT(1));
     putchar('\n');
     json_decref(document);
@@ -339,20 +347,18 @@ doctor_main(const struct prf_command *self, int argc, char **argv)
     int code = PRF_EXIT_OK;
     int rc = prf_groups_defaults(self->groups, &d.options, &err);
     if (rc == 0) {
-        rc = prf_args_parse(argc, argv, self->groups, &d.layers, &d.options, NULL, 0, &err);
+        rc = prf_args_parse(argc, argv, self->groups, &d.layers, &d.options, NULL, 0,
+                            &err);
     }
     if (rc < 0) {
         code = prf_say_error(&err);
-    }
-    else if (d.options.general.help) {
+    } else if (d.options.general.help) {
         prf_say_help(stdout, self, "pyprofiler doctor");
-    }
-    else {
+    } else {
         doctor_examine(&d);
         if (strcmp(d.options.format, "json") == 0) {
             doctor_print_json(&d);
-        }
-        else {
+        } else {
             doctor_print(&d);
         }
         code = d.n_problems > 0 ? PRF_EXIT_FAILED : PRF_EXIT_OK;
@@ -369,9 +375,10 @@ const struct prf_command prf_cmd_doctor = {
     .name = "doctor",
     .summary = "is everything in place",
     .usage = "[OPTIONS]",
-    .about = "Checks what a run needs (interpreter, libpython, plugin, worker, store, "
-             "repository) and what makes results steady, and says what to do about each "
-             "problem. Exits with 1 when a run would fail.",
+    .about =
+        "Checks what a run needs (interpreter, libpython, plugin, worker, store, "
+        "repository) and what makes results steady, and says what to do about each "
+        "problem. Exits with 1 when a run would fail.",
     .groups = doctor_groups,
     .run = doctor_main,
 };

@@ -29,22 +29,24 @@ prf_document_check(const char *path, unsigned flags, struct prf_error *err)
 {
     if (document_is_stdout(path)) {
         return (flags & PRF_DOCUMENT_BINARY) && isatty(STDOUT_FILENO)
-                   ? prf_fail(err, PRF_EUSAGE, "this format is binary and standard output is "
-                                               "a terminal; use -o FILE")
+                   ? prf_fail(err, PRF_EUSAGE,
+                              "this format is binary and standard output is "
+                              "a terminal; use -o FILE")
                    : 0;
     }
     if (prf_path_is_dir(path)) {
         return prf_fail(err, PRF_EUSAGE, "'%s' is a folder; -o takes a file", path);
     }
-    if (prf_path_exists(path) && !document_is_special(path)
-        && !(flags & PRF_DOCUMENT_FORCE)) {
+    if (prf_path_exists(path) && !document_is_special(path) &&
+        !(flags & PRF_DOCUMENT_FORCE)) {
         return prf_fail(err, PRF_EUSAGE, "'%s' exists; use -f to overwrite it", path);
     }
     char *folder = prf_path_dirname(path);
     bool good = folder != NULL && prf_path_is_dir(folder);
     int rc = good ? 0
-                  : prf_fail(err, PRF_EUSAGE, "'%s' cannot be written: there is no folder '%s'",
-                             path, folder == NULL ? "" : folder);
+                  : prf_fail(err, PRF_EUSAGE,
+                             "'%s' cannot be written: there is no folder '%s'", path,
+                             folder == NULL ? "" : folder);
     free(folder);
     return rc;
 }
@@ -64,7 +66,8 @@ prf_document_open(struct prf_document *document, const char *path, unsigned flag
     }
     document->path = strdup(path);
     bool in_place = document_is_special(path);
-    if (!in_place && asprintf(&document->temporary, "%s.%d.tmp", path, (int)getpid()) < 0) {
+    if (!in_place &&
+        asprintf(&document->temporary, "%s.%d.tmp", path, (int)getpid()) < 0) {
         document->temporary = NULL;
     }
     if (document->path == NULL || (!in_place && document->temporary == NULL)) {
@@ -88,7 +91,8 @@ document_rename(const struct prf_document *document)
     /* somebody may have made the file in the meantime */
     int rc = renameat2(AT_FDCWD, document->temporary, AT_FDCWD, document->path,
                        RENAME_NOREPLACE);
-    if (rc < 0 && (errno == EINVAL || errno == ENOSYS)) { /* not every file system can */
+    if (rc < 0 &&
+        (errno == EINVAL || errno == ENOSYS)) { /* not every file system can */
         rc = rename(document->temporary, document->path);
     }
     return rc;
@@ -118,8 +122,7 @@ prf_document_commit(struct prf_document *document, struct prf_error *err)
         if (document_rename(document) < 0) {
             rc = prf_fail(err, PRF_EIO, "cannot write '%s': %s", document->path,
                           strerror(errno));
-        }
-        else {
+        } else {
             free(document->temporary);
             document->temporary = NULL;
         }

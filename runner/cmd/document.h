@@ -1,5 +1,5 @@
-/* Writing results where the user wants them: -o FILE, "-", never over a file without -f,
-   never binary to a terminal, never half a file. */
+/* Writing results where the user wants them: -o FILE, "-", never over a file without
+   -f, never binary to a terminal, never half a file. */
 #ifndef PRF_DOCUMENT_H
 #define PRF_DOCUMENT_H
 
@@ -15,7 +15,7 @@ enum prf_document_flags {
 
 struct prf_document {
     FILE *file;
-    char *path; /* NULL: standard output */
+    char *path;      /* NULL: standard output */
     char *temporary; /* beside `path` until it is whole; NULL: written in place */
     unsigned flags;
 };

@@ -30,7 +30,8 @@ static const struct prf_option export_output[] = {
     {PRF_OPT_STRING, 0, "sort", NULL, AT(sort), .unit = "COLUMN",
      .help = "what tables of functions are sorted by"},
     {PRF_OPT_UINT, 0, "top-k", NULL, AT(top_k), .unit = "N", .help = "rows of a table"},
-    {PRF_OPT_FLAG, 0, "strip-dirs", NULL, AT(strip_dirs), .help = "file names without folders"},
+    {PRF_OPT_FLAG, 0, "strip-dirs", NULL, AT(strip_dirs),
+     .help = "file names without folders"},
     {PRF_OPT_CHOICE, 0, "time-unit", "units", AT(time_unit), .choices = "s|ms|us|ns",
      .help = "unit of times in tables"},
     PRF_OPTIONS_END,
@@ -67,7 +68,8 @@ export_format_of(const char *path)
     return best;
 }
 
-/* "calls-profile_fib" + extension: the case's file and name, what files may be called. */
+/* "calls-profile_fib" + extension: the case's file and name, what files may be called.
+ */
 static char *
 export_name(const struct prf_result *result, const struct prf_exporter *exporter)
 {
@@ -78,8 +80,8 @@ export_name(const struct prf_result *result, const struct prf_exporter *exporter
         start = *p == '/' ? p + 1 : start;
     }
     for (const char *p = start; *p != '\0'; p++) {
-        bool plain = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z')
-                     || (*p >= '0' && *p <= '9') || *p == '_' || *p == '=' || *p == '.';
+        bool plain = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') ||
+                     (*p >= '0' && *p <= '9') || *p == '_' || *p == '=' || *p == '.';
         if (strncmp(p, ".py::", 5) == 0) {
             p += 2;
             continue;
@@ -95,7 +97,8 @@ export_name(const struct prf_result *result, const struct prf_exporter *exporter
     return prf_strbuf_steal(&sb);
 }
 
-/* Has the profiler what the format needs? A call tree is folded into sites and edges. */
+/* Has the profiler what the format needs? A call tree is folded into sites and edges.
+ */
 static bool
 export_can(const struct prf_profiler *p, unsigned needs)
 {
@@ -112,7 +115,8 @@ export_can(const struct prf_profiler *p, unsigned needs)
     unsigned has = 0;
     for (size_t i = 0; i < p->n_metrics; i++) {
         for (size_t k = 0; k < sizeof scopes / sizeof *scopes; k++) {
-            has |= strcmp(scopes[k].scope, p->metrics[i].scope) == 0 ? scopes[k].models : 0u;
+            has |= strcmp(scopes[k].scope, p->metrics[i].scope) == 0 ? scopes[k].models
+                                                                     : 0u;
         }
     }
     return (needs & ~has) == 0;
@@ -129,11 +133,11 @@ export_who_can(const struct prf_exporter *exporter, struct prf_strbuf *out)
     struct prf_hosting hosting = {0};
     struct prf_engine engine = {0};
     struct prf_error ignored = {0};
-    struct prf_hosting_request request = {.groups = none, .layers = &layers,
-                                          .target = &options, .options = &options};
-    if (prf_hosting_configure(&hosting, &request, &ignored) == 0
-        && prf_hosting_prepare(&hosting, &options, &ignored) == 0
-        && prf_engine_start(&engine, &hosting.sv, &ignored) == 0) {
+    struct prf_hosting_request request = {
+        .groups = none, .layers = &layers, .target = &options, .options = &options};
+    if (prf_hosting_configure(&hosting, &request, &ignored) == 0 &&
+        prf_hosting_prepare(&hosting, &options, &ignored) == 0 &&
+        prf_engine_start(&engine, &hosting.sv, &ignored) == 0) {
         for (size_t i = 0; i < engine.profilers.n; i++) {
             if (export_can(engine.profilers.items[i], exporter->needs)) {
                 prf_strbuf_addf(out, "%s%s", out->len > 0 ? ", " : "",
@@ -154,8 +158,8 @@ export_check(const struct prf_exporter *exporter, const struct prf_result *resul
     int rc = prf_exporter_check(exporter, result, &why);
     if (rc < 0) {
         export_who_can(exporter, &names);
-        prf_fail(err, rc, "%s%s%s", why.text,
-                 names.len > 0 ? "; these have it: " : "", prf_strbuf_text(&names));
+        prf_fail(err, rc, "%s%s%s", why.text, names.len > 0 ? "; these have it: " : "",
+                 prf_strbuf_text(&names));
     }
     prf_strbuf_release(&names);
     return rc;
@@ -166,8 +170,8 @@ export_write(const struct export_options *o, const struct prf_exporter *exporter
              const struct prf_stored *stored, struct prf_error *err)
 {
     struct prf_document document = {0};
-    unsigned flags = (o->force ? PRF_DOCUMENT_FORCE : 0u)
-                     | (exporter->binary ? PRF_DOCUMENT_BINARY : 0u);
+    unsigned flags = (o->force ? PRF_DOCUMENT_FORCE : 0u) |
+                     (exporter->binary ? PRF_DOCUMENT_BINARY : 0u);
     char *name = o->output != NULL ? strdup(o->output)
                                    : export_name(&stored->results[0], exporter);
     int rc = name == NULL ? prf_fail(err, PRF_ENOMEM, "out of memory")
@@ -177,7 +181,8 @@ export_write(const struct export_options *o, const struct prf_exporter *exporter
         return rc;
     }
     bool to_file = document.path != NULL;
-    struct prf_export_options options = {.sort = o->sort, .top_k = o->top_k,
+    struct prf_export_options options = {.sort = o->sort,
+                                         .top_k = o->top_k,
                                          .strip_dirs = o->strip_dirs,
                                          .time_unit = o->time_unit};
     rc = prf_stored_write(stored, exporter, &options, document.file, err);
@@ -211,8 +216,9 @@ export_go(const struct export_options *o, const char *what, struct prf_error *er
     const char *format = o->format != NULL ? o->format : export_format_of(o->output);
     int rc = 0;
     if (what == NULL) {
-        return prf_fail(err, PRF_EUSAGE, "no result: give the id that run and show print, "
-                                         "or 'latest'");
+        return prf_fail(err, PRF_EUSAGE,
+                        "no result: give the id that run and show print, "
+                        "or 'latest'");
     }
     if (format == NULL) {
         return prf_fail(err, PRF_EUSAGE, "no format: give --format; see --help");
@@ -252,8 +258,7 @@ export_main(const struct prf_command *self, int argc, char **argv)
     }
     if (rc >= 0 && o.general.help) {
         export_help(self);
-    }
-    else if (rc >= 0) {
+    } else if (rc >= 0) {
         static const struct prf_option_group only_store[] = {{"store", export_store, 0},
                                                              {NULL}};
         rc = prf_hosting_configure_store(only_store, &layers, &o, &err);
@@ -267,7 +272,8 @@ const struct prf_command prf_cmd_export = {
     .name = "export",
     .summary = "a stored result in the format of another tool",
     .usage = "[OPTIONS] RESULT --format FORMAT",
-    .about = "Writes one stored result as a file for another program. RESULT is an id (or the "
+    .about = "Writes one stored result as a file for another program. RESULT is an id "
+             "(or the "
              "start of one) that run and show print, or latest.",
     .groups = export_groups,
     .run = export_main,

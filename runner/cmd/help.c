@@ -16,8 +16,10 @@ static void
 help_overview(void)
 {
     fputs("usage: pyprofiler COMMAND [OPTIONS] ...\n"
-          "       pyprofiler-run TARGET... [PROFILER [PROFILER-OPTIONS]]   (= pyprofiler run)\n"
-          "\nProfiling cases for Python: written once, run under any profiler, kept with the\n"
+          "       pyprofiler-run TARGET... [PROFILER [PROFILER-OPTIONS]]   (= "
+          "pyprofiler run)\n"
+          "\nProfiling cases for Python: written once, run under any profiler, kept "
+          "with the\n"
           "commit they were measured on.\n\ncommands:\n",
           stdout);
     for (size_t i = 0; prf_commands[i] != NULL; i++) {
@@ -34,12 +36,12 @@ static int
 help_main(const struct prf_command *self, int argc, char **argv)
 {
     (void)self;
-    const struct prf_command *command = argc > 1 && argv[1][0] != '-'
-                                            ? prf_command_find(argv[1])
-                                            : NULL;
+    const struct prf_command *command =
+        argc > 1 && argv[1][0] != '-' ? prf_command_find(argv[1]) : NULL;
     if (argc > 1 && argv[1][0] != '-' && command == NULL) {
         struct prf_error err = {0};
-        prf_fail(&err, PRF_EUSAGE, "unknown command '%s'; see pyprofiler help", argv[1]);
+        prf_fail(&err, PRF_EUSAGE, "unknown command '%s'; see pyprofiler help",
+                 argv[1]);
         return prf_say_error(&err);
     }
     if (command == NULL || command == &prf_cmd_help) {

@@ -16,11 +16,14 @@ const struct prf_option prf_hosting_table[] = {
      .help = "interpreter of the cases: a path, a name on PATH, a version, a venv"},
     {PRF_OPT_CHOICE, 0, "host", NULL, offsetof(struct prf_hosting_options, host),
      .choices = "embed|python",
-     .help = "where cases run: in the embedded library, or in the user's own executable"},
-    {PRF_OPT_LIST, 0, "plugins", "plugin", offsetof(struct prf_hosting_options, plugins),
-     .unit = "MODULES", .help = "modules to import first: they may register profilers"},
-    {PRF_OPT_STRING, 0, "hash-seed", NULL, offsetof(struct prf_hosting_options, hash_seed),
-     .unit = "N", .help = "PYTHONHASHSEED of the cases"},
+     .help =
+         "where cases run: in the embedded library, or in the user's own executable"},
+    {PRF_OPT_LIST, 0, "plugins", "plugin",
+     offsetof(struct prf_hosting_options, plugins), .unit = "MODULES",
+     .help = "modules to import first: they may register profilers"},
+    {PRF_OPT_STRING, 0, "hash-seed", NULL,
+     offsetof(struct prf_hosting_options, hash_seed), .unit = "N",
+     .help = "PYTHONHASHSEED of the cases"},
     {PRF_OPT_DURATION, 0, "import-timeout", NULL,
      offsetof(struct prf_hosting_options, import_timeout_ns), .def = "120s",
      .help = "limit for importing a case file; 0: none"},
@@ -69,8 +72,8 @@ hosting_ask(struct prf_hosting *hosting, const struct prf_python_choice *choice,
     prf_interpreter_release(&hosting->python);
     int rc = prf_python_choose(choice, &hosting->chosen, &hosting->source, err);
     return rc < 0 ? rc
-                  : prf_python_ask(hosting->chosen, hosting->pyproject, &hosting->python,
-                                   err);
+                  : prf_python_ask(hosting->chosen, hosting->pyproject,
+                                   &hosting->python, err);
 }
 
 /* The file may name another interpreter than the one that read it. */
@@ -79,7 +82,8 @@ hosting_ask_configured(struct prf_hosting *hosting, struct prf_python_choice *ch
                        struct prf_error *err)
 {
     int rc = hosting_ask(hosting, choice, err);
-    char *other = rc < 0 || choice->asked != NULL ? NULL : hosting_config_python(hosting);
+    char *other =
+        rc < 0 || choice->asked != NULL ? NULL : hosting_config_python(hosting);
     if (other != NULL) {
         choice->asked = other;
         choice->source = "[tool.pyprofiler] python";
@@ -96,7 +100,8 @@ prf_hosting_configure(struct prf_hosting *hosting,
 {
     struct prf_python_choice choice = {0};
     char *folder = prf_target_folder(request->near == NULL ? "." : request->near);
-    int rc = prf_config_environment(request->groups, request->layers, request->target, err);
+    int rc =
+        prf_config_environment(request->groups, request->layers, request->target, err);
     if (folder == NULL) {
         rc = prf_fail(err, PRF_ENOMEM, "out of memory");
     }
@@ -106,12 +111,14 @@ prf_hosting_configure(struct prf_hosting *hosting,
     hosting->pyproject = prf_config_find(folder);
     hosting->root = prf_hosting_root(folder);
     choice = (struct prf_python_choice){.asked = request->options->python,
-                                        .source = "--python", .near = folder,
+                                        .source = "--python",
+                                        .near = folder,
                                         .root = hosting->root};
     rc = hosting_ask_configured(hosting, &choice, err);
     if (rc == 0 && hosting->python.config != NULL) {
-        rc = prf_config_apply(hosting->python.config, hosting->pyproject, prf_cmd_run.groups,
-                              request->groups, request->layers, request->target, err);
+        rc = prf_config_apply(hosting->python.config, hosting->pyproject,
+                              prf_cmd_run.groups, request->groups, request->layers,
+                              request->target, err);
     }
 out:
     free(folder);
@@ -120,18 +127,20 @@ out:
 
 int
 prf_hosting_configure_store(const struct prf_option_group *groups,
-                            struct prf_layers *layers, void *target, struct prf_error *err)
+                            struct prf_layers *layers, void *target,
+                            struct prf_error *err)
 {
     struct prf_hosting hosting = {0};
     char *folder = prf_path_absolute(".");
     char *pyproject = folder == NULL ? NULL : prf_config_find(folder);
     char *text = NULL;
     int rc = prf_config_environment(groups, layers, target, err);
-    if (rc == 0 && pyproject != NULL && prf_file_read(pyproject, &text, NULL, NULL) == 0
-        && strstr(text, "store") != NULL) {
+    if (rc == 0 && pyproject != NULL &&
+        prf_file_read(pyproject, &text, NULL, NULL) == 0 &&
+        strstr(text, "store") != NULL) {
         struct prf_hosting_options none = {0};
-        struct prf_hosting_request request = {.groups = groups, .layers = layers,
-                                              .target = target, .options = &none};
+        struct prf_hosting_request request = {
+            .groups = groups, .layers = layers, .target = target, .options = &none};
         rc = prf_hosting_configure(&hosting, &request, err);
     }
     free(text);
@@ -142,13 +151,14 @@ prf_hosting_configure_store(const struct prf_option_group *groups,
 }
 
 static int
-hosting_choose_host(struct prf_hosting *hosting, const struct prf_hosting_options *options,
-                    struct prf_error *err)
+hosting_choose_host(struct prf_hosting *hosting,
+                    const struct prf_hosting_options *options, struct prf_error *err)
 {
     const struct prf_interpreter *py = &hosting->python;
     bool asked_embed = options->host != NULL && strcmp(options->host, "embed") == 0;
     bool asked_python = options->host != NULL && !asked_embed;
-    hosting->host = asked_python || py->libpython == NULL ? PRF_HOST_PYTHON : PRF_HOST_EMBED;
+    hosting->host =
+        asked_python || py->libpython == NULL ? PRF_HOST_PYTHON : PRF_HOST_EMBED;
     if (!asked_embed || py->libpython != NULL) {
         return 0;
     }
@@ -158,15 +168,16 @@ hosting_choose_host(struct prf_hosting *hosting, const struct prf_hosting_option
                         "embedded; use --host=python",
                         py->executable);
     }
-    return prf_fail(err, PRF_EUNAVAILABLE,
-                    "'%s' of '%s' is not installed (Debian: apt install libpython3.%d); or "
-                    "use --host=python",
-                    py->soname, py->executable, py->minor);
+    return prf_fail(
+        err, PRF_EUNAVAILABLE,
+        "'%s' of '%s' is not installed (Debian: apt install libpython3.%d); or "
+        "use --host=python",
+        py->soname, py->executable, py->minor);
 }
 
 int
-prf_hosting_prepare(struct prf_hosting *hosting, const struct prf_hosting_options *options,
-                    struct prf_error *err)
+prf_hosting_prepare(struct prf_hosting *hosting,
+                    const struct prf_hosting_options *options, struct prf_error *err)
 {
     const struct prf_interpreter *py = &hosting->python;
     int rc = prf_layout_find(&hosting->layout, err);
@@ -181,8 +192,8 @@ prf_hosting_prepare(struct prf_hosting *hosting, const struct prf_hosting_option
     if (rc == 0) {
         rc = hosting_choose_host(hosting, options, err);
     }
-    if (rc == 0 && hosting->host == PRF_HOST_EMBED
-        && !prf_path_exists(hosting->layout.worker)) {
+    if (rc == 0 && hosting->host == PRF_HOST_EMBED &&
+        !prf_path_exists(hosting->layout.worker)) {
         rc = prf_fail(err, PRF_EUNAVAILABLE,
                       "the worker '%s' does not exist; is the installation whole?",
                       hosting->layout.worker);

@@ -34,10 +34,10 @@ struct prf_hosting {
 };
 
 struct prf_hosting_request {
-    const char *near; /* a target, or NULL: the current folder */
+    const char *near;                      /* a target, or NULL: the current folder */
     const struct prf_option_group *groups; /* the command's */
     struct prf_layers *layers;
-    void *target; /* the command's options ... */
+    void *target;                        /* the command's options ... */
     struct prf_hosting_options *options; /* ... and these among them */
 };
 
@@ -47,13 +47,15 @@ int prf_hosting_configure(struct prf_hosting *hosting,
                           const struct prf_hosting_request *request,
                           struct prf_error *err);
 
-/* Check that the interpreter can host cases and prepare hosting->sv, its time limits and
-   isolation being the caller's. PRF_EUNAVAILABLE. */
+/* Check that the interpreter can host cases and prepare hosting->sv, its time limits
+   and isolation being the caller's. PRF_EUNAVAILABLE. */
 int prf_hosting_prepare(struct prf_hosting *hosting,
-                        const struct prf_hosting_options *options, struct prf_error *err);
+                        const struct prf_hosting_options *options,
+                        struct prf_error *err);
 void prf_hosting_release(struct prf_hosting *hosting);
 
-/* The folder at or above `folder` that holds .git, else the current one; the caller's. */
+/* The folder at or above `folder` that holds .git, else the current one; the caller's.
+ */
 char *prf_hosting_root(const char *folder);
 
 /* Configuration for a command that needs no worker: the interpreter is asked only when

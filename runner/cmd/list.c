@@ -18,8 +18,8 @@ static const struct prf_option list_selection[] = {
 };
 
 static const struct prf_option list_output[] = {
-    {PRF_OPT_CHOICE, 0, "format", NULL, AT(format), .def = "text", .choices = "text|json",
-     .help = "of the list"},
+    {PRF_OPT_CHOICE, 0, "format", NULL, AT(format), .def = "text",
+     .choices = "text|json", .help = "of the list"},
     PRF_OPTIONS_END,
 };
 
@@ -45,9 +45,9 @@ static json_t *
 list_case(const struct prf_case *c)
 {
     return json_pack("{s:s, s:s, s:s, s:s?, s:s, s:i, s:b, s:s?, s:s?, s:o, s:o}", "id",
-                     c->id, "class", c->class_name, "method", c->method, "params", c->params,
-                     "file", c->file, "line", c->line, "async", c->async, "doc", c->doc,
-                     "skip", c->skip, "accept",
+                     c->id, "class", c->class_name, "method", c->method, "params",
+                     c->params, "file", c->file, "line", c->line, "async", c->async,
+                     "doc", c->doc, "skip", c->skip, "accept",
                      c->accept == NULL ? json_null() : list_names(c->accept), "reject",
                      list_names(c->reject));
 }
@@ -74,15 +74,17 @@ static void
 list_failure(struct prf_running *r, json_t *document)
 {
     const struct prf_result *f = &r->engine.failure;
-    fprintf(stderr, "pyprofiler: error: cannot import '%s': %s\n", f->case_id, f->reason);
+    fprintf(stderr, "pyprofiler: error: cannot import '%s': %s\n", f->case_id,
+            f->reason);
     if (f->traceback != NULL) {
         fputs(f->traceback, stderr);
     }
     if (document != NULL) {
         json_array_append_new(json_object_get(document, "errors"),
-                              json_pack("{s:s, s:s?, s:i, s:s?, s:s?}", "node", f->case_id,
-                                        "file", f->case_file, "line", f->case_line,
-                                        "reason", f->reason, "traceback", f->traceback));
+                              json_pack("{s:s, s:s?, s:i, s:s?, s:s?}", "node",
+                                        f->case_id, "file", f->case_file, "line",
+                                        f->case_line, "reason", f->reason, "traceback",
+                                        f->traceback));
     }
     r->n_bad++;
 }
@@ -109,9 +111,9 @@ list_target(struct prf_running *r, const struct prf_target *target, json_t *docu
     }
     for (size_t i = 0; rc == 0 && i < r->engine.file.n; i++) {
         const struct prf_case *c = &r->engine.file.cases[i];
-        if (prf_target_selects(target, c)
-            && (r->options.keyword == NULL
-                || prf_select_matches(r->options.keyword, c->id))) {
+        if (prf_target_selects(target, c) &&
+            (r->options.keyword == NULL ||
+             prf_select_matches(r->options.keyword, c->id))) {
             list_put(r, c, document);
         }
     }
@@ -122,8 +124,8 @@ int
 prf_list_print(struct prf_running *r, bool json, struct prf_error *err)
 {
     json_t *document = !json ? NULL
-                             : json_pack("{s:s, s:[], s:[]}", "schema", "pyprofiler/list/1",
-                                         "cases", "errors");
+                             : json_pack("{s:s, s:[], s:[]}", "schema",
+                                         "pyprofiler/list/1", "cases", "errors");
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < r->targets.n; i++) {
         rc = list_target(r, &r->targets.items[i], document, err);
@@ -171,7 +173,8 @@ const struct prf_command prf_cmd_list = {
     .name = "list",
     .summary = "which cases there are",
     .usage = "[OPTIONS] TARGET...",
-    .about = "Imports the targets and prints the ids of their cases, which is what run takes. "
+    .about = "Imports the targets and prints the ids of their cases, which is what run "
+             "takes. "
              "With -v also their first line of documentation and why they are skipped.",
     .groups = list_groups,
     .run = list_main,

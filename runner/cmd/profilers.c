@@ -30,11 +30,11 @@ static const char *
 profilers_type(enum prf_opt_type type)
 {
     static const char *const names[] = {
-        [PRF_OPT_FLAG] = "flag",         [PRF_OPT_INT] = "int",
-        [PRF_OPT_UINT] = "uint",         [PRF_OPT_DOUBLE] = "double",
-        [PRF_OPT_STRING] = "string",     [PRF_OPT_CHOICE] = "choice",
-        [PRF_OPT_LIST] = "list",         [PRF_OPT_DURATION] = "duration",
-        [PRF_OPT_SIZE] = "size",         [PRF_OPT_COUNT] = "count",
+        [PRF_OPT_FLAG] = "flag",     [PRF_OPT_INT] = "int",
+        [PRF_OPT_UINT] = "uint",     [PRF_OPT_DOUBLE] = "double",
+        [PRF_OPT_STRING] = "string", [PRF_OPT_CHOICE] = "choice",
+        [PRF_OPT_LIST] = "list",     [PRF_OPT_DURATION] = "duration",
+        [PRF_OPT_SIZE] = "size",     [PRF_OPT_COUNT] = "count",
     };
     return names[type];
 }
@@ -44,9 +44,9 @@ profilers_option_json(const struct prf_option *o)
 {
     char letter[2] = {o->short_name, '\0'};
     return json_pack("{s:s, s:s, s:s?, s:s?, s:s?, s:s}", "name", o->name, "type",
-                     profilers_type(o->type), "short", o->short_name == 0 ? NULL : letter,
-                     "default", o->def, "choices", o->choices, "help",
-                     o->help == NULL ? "" : o->help);
+                     profilers_type(o->type), "short",
+                     o->short_name == 0 ? NULL : letter, "default", o->def, "choices",
+                     o->choices, "help", o->help == NULL ? "" : o->help);
 }
 
 static json_t *
@@ -62,14 +62,14 @@ profilers_json(const struct prf_profiler *p)
     for (size_t i = 0; i < p->n_metrics; i++) {
         const struct prf_profiler_metric *m = &p->metrics[i];
         json_array_append_new(metrics,
-                              json_pack("{s:s, s:s, s:s, s:s, s:s}", "name", m->name, "unit",
-                                        m->unit, "scope", m->scope, "better", m->better,
-                                        "help", m->help));
+                              json_pack("{s:s, s:s, s:s, s:s, s:s}", "name", m->name,
+                                        "unit", m->unit, "scope", m->scope, "better",
+                                        m->better, "help", m->help));
     }
-    return json_pack("{s:s, s:o, s:s, s:b, s:s?, s:b, s:o, s:o}", "name", p->name, "aliases",
-                     aliases, "summary", p->summary, "available", p->available, "why",
-                     p->why, "registered", p->registered, "options", options, "metrics",
-                     metrics);
+    return json_pack("{s:s, s:o, s:s, s:b, s:s?, s:b, s:o, s:o}", "name", p->name,
+                     "aliases", aliases, "summary", p->summary, "available",
+                     p->available, "why", p->why, "registered", p->registered,
+                     "options", options, "metrics", metrics);
 }
 
 static void
@@ -81,8 +81,8 @@ profilers_print_json(const struct prf_profilers *all, const struct prf_profiler 
             json_array_append_new(list, profilers_json(all->items[i]));
         }
     }
-    json_t *document = json_pack("{s:s, s:o}", "schema", "pyprofiler/profilers/1",
-                                 "profilers", list);
+    json_t *document =
+        json_pack("{s:s, s:o}", "schema", "pyprofiler/profilers/1", "profilers", list);
     json_dumpf(document, stdout, JSON_INDENT(1));
     putchar('\n');
     json_decref(document);
@@ -111,7 +111,8 @@ profilers_print_table(const struct prf_profilers *all)
         profilers_print_names(p, names, sizeof names);
         printf("%-*s  %s\n", width, names, p->summary);
         if (!p->available) {
-            printf("%-*s  not available: %s\n", width, "", p->why == NULL ? "" : p->why);
+            printf("%-*s  not available: %s\n", width, "",
+                   p->why == NULL ? "" : p->why);
         }
     }
 }
@@ -137,20 +138,19 @@ static int
 profilers_print(const struct prf_profilers *all, const char *name, bool json,
                 struct prf_error *err)
 {
-    const struct prf_profiler *one = name == NULL ? NULL : prf_profilers_find(all, name);
+    const struct prf_profiler *one =
+        name == NULL ? NULL : prf_profilers_find(all, name);
     if (name != NULL && one == NULL) {
         const char *near = prf_profilers_suggest(all, name);
         return prf_fail(err, PRF_EUSAGE, "unknown profiler '%s'%s%s%s", name,
-                        near == NULL ? "" : ", did you mean '", near == NULL ? "" : near,
-                        near == NULL ? "" : "'?");
+                        near == NULL ? "" : ", did you mean '",
+                        near == NULL ? "" : near, near == NULL ? "" : "'?");
     }
     if (json) {
         profilers_print_json(all, one);
-    }
-    else if (one != NULL) {
+    } else if (one != NULL) {
         profilers_print_one(one);
-    }
-    else {
+    } else {
         profilers_print_table(all);
     }
     return 0;
@@ -168,14 +168,17 @@ profilers_main(const struct prf_command *self, int argc, char **argv)
     int code = PRF_EXIT_OK;
     int rc = prf_groups_defaults(self->groups, &options, &err);
     if (rc == 0) {
-        rc = prf_args_parse(argc, argv, self->groups, &layers, &options, words, 1, &err);
+        rc =
+            prf_args_parse(argc, argv, self->groups, &layers, &options, words, 1, &err);
     }
     if (rc >= 0 && options.general.help) {
         prf_say_help(stdout, self, "pyprofiler profilers");
         goto out;
     }
-    struct prf_hosting_request request = {.groups = self->groups, .layers = &layers,
-                                          .target = &options, .options = &options.hosting};
+    struct prf_hosting_request request = {.groups = self->groups,
+                                          .layers = &layers,
+                                          .target = &options,
+                                          .options = &options.hosting};
     if (rc >= 0) {
         rc = prf_hosting_configure(&hosting, &request, &err);
     }
@@ -203,7 +206,8 @@ const struct prf_command prf_cmd_profilers = {
     .name = "profilers",
     .summary = "which profilers there are, and whether they work here",
     .usage = "[OPTIONS] [PROFILER]",
-    .about = "Lists the profilers of the chosen Python with their other names; with the name "
+    .about = "Lists the profilers of the chosen Python with their other names; with "
+             "the name "
              "of one its options and metrics.",
     .groups = profilers_groups,
     .run = profilers_main,

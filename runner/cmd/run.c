@@ -62,8 +62,10 @@ static const struct prf_option run_output[] = {
 
 static const struct prf_option run_store[] = {
     {PRF_OPT_STRING, 0, "store", NULL, AT(store), .unit = "FILE",
-     .help = "where results are kept [.pyprofiler/results.db at the repository's root]"},
-    {PRF_OPT_FLAG, 0, "no-store", NULL, AT(no_store), .help = "do not keep the results"},
+     .help =
+         "where results are kept [.pyprofiler/results.db at the repository's root]"},
+    {PRF_OPT_FLAG, 0, "no-store", NULL, AT(no_store),
+     .help = "do not keep the results"},
     PRF_OPTIONS_END,
 };
 
@@ -92,8 +94,8 @@ run_random_hex(char *out, size_t n_bytes)
     }
 }
 
-/* "20260131T120000-123456-9f86d081": sortable by time (to the microsecond), unique by the
-   rest. */
+/* "20260131T120000-123456-9f86d081": sortable by time (to the microsecond), unique by
+   the rest. */
 static const char *
 run_new_id(struct prf_arena *arena, int64_t started_ns)
 {
@@ -103,7 +105,8 @@ run_new_id(struct prf_arena *arena, int64_t started_ns)
     gmtime_r(&seconds, &tm);
     run_random_hex(hex, 4);
     size_t n = strftime(text, sizeof text, "%Y%m%dT%H%M%S-", &tm);
-    snprintf(text + n, sizeof text - n, "%06d-%s", (int)(started_ns / 1000 % 1000000), hex);
+    snprintf(text + n, sizeof text - n, "%06d-%s", (int)(started_ns / 1000 % 1000000),
+             hex);
     return prf_arena_strdup(arena, text);
 }
 
@@ -291,7 +294,8 @@ run_print_durations(struct prf_running *r, FILE *out)
 {
     char buf[32];
     if (r->n_durations > 0) {
-        qsort(r->durations, r->n_durations, sizeof *r->durations, run_compare_durations);
+        qsort(r->durations, r->n_durations, sizeof *r->durations,
+              run_compare_durations);
         fputs("\nslowest cases:\n", out);
     }
     for (size_t i = 0; i < r->n_durations && i < r->options.durations; i++) {
@@ -308,8 +312,9 @@ run_write_document(struct prf_running *r, struct prf_error *err)
     struct prf_export_options options = {0};
     const struct prf_result **results = calloc(r->n_kept + 1, sizeof *results);
     unsigned flags = r->options.force ? PRF_DOCUMENT_FORCE : 0u;
-    int rc = results == NULL ? prf_fail(err, PRF_ENOMEM, "out of memory")
-                             : prf_document_open(&document, r->options.output, flags, err);
+    int rc = results == NULL
+                 ? prf_fail(err, PRF_ENOMEM, "out of memory")
+                 : prf_document_open(&document, r->options.output, flags, err);
     if (rc < 0) {
         free(results);
         return rc;
@@ -333,8 +338,8 @@ run_finish(struct prf_running *r)
     struct prf_error err = {0};
     r->run.duration_ns = prf_wall_ns() - r->run.started_ns;
     r->totals.duration_ns = r->run.duration_ns;
-    if (r->store != NULL && !r->store_failed
-        && prf_store_finish_run(r->store, r->run.id, r->run.duration_ns, &err) < 0) {
+    if (r->store != NULL && !r->store_failed &&
+        prf_store_finish_run(r->store, r->run.id, r->run.duration_ns, &err) < 0) {
         run_store_trouble(r, &err);
     }
     prf_error_clear(&err);
@@ -411,12 +416,12 @@ run_help(struct prf_running *r, int argc, char **argv)
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             break;
         }
-        p = argv[i][0] == '-' ? NULL : prf_profilers_find(&r->engine.profilers, argv[i]);
+        p = argv[i][0] == '-' ? NULL
+                              : prf_profilers_find(&r->engine.profilers, argv[i]);
     }
     if (p == NULL) {
         prf_say_help(stdout, &prf_cmd_run, "pyprofiler-run");
-    }
-    else {
+    } else {
         run_print_profiler_help(p);
     }
     return 1;
@@ -440,10 +445,11 @@ run_apply_options(struct prf_running *r)
     sv->import_timeout_ns = r->options.hosting.import_timeout_ns;
     sv->hash_seed = r->options.hosting.hash_seed;
     sv->show_output = r->options.show_output;
-    sv->worker.out_to_err = strcmp(r->options.format, "text") != 0
-                            && (r->options.output == NULL
-                                || strcmp(r->options.output, "-") == 0);
-    sv->worker.foreground = sv->isolation == PRF_ISOLATION_NONE && r->options.show_output;
+    sv->worker.out_to_err =
+        strcmp(r->options.format, "text") != 0 &&
+        (r->options.output == NULL || strcmp(r->options.output, "-") == 0);
+    sv->worker.foreground =
+        sv->isolation == PRF_ISOLATION_NONE && r->options.show_output;
 }
 
 static int
@@ -476,7 +482,8 @@ prf_run_begin(struct prf_running *r, const struct prf_command *command, int argc
               char **argv, struct prf_error *err)
 {
     const char *first = NULL;
-    struct prf_hosting_request request = {.groups = command->groups, .layers = &r->layers,
+    struct prf_hosting_request request = {.groups = command->groups,
+                                          .layers = &r->layers,
                                           .target = &r->options,
                                           .options = &r->options.hosting};
     int rc = prf_groups_defaults(run_groups, &r->options, err);
@@ -586,8 +593,7 @@ run_main(const struct prf_command *self, int argc, char **argv)
     if (rc == 0 && r->options.list) {
         code = prf_list_print(r, strcmp(r->options.format, "json") == 0, &err);
         rc = code < 0 ? code : 0;
-    }
-    else if (rc == 0) {
+    } else if (rc == 0) {
         rc = run_go(r, argc, argv, &err);
         code = rc < 0 ? code : run_exit_code(r);
     }
@@ -605,10 +611,12 @@ const struct prf_command prf_cmd_run = {
     .name = "run",
     .summary = "run cases under profilers",
     .usage = "[OPTIONS] TARGET... [PROFILER[,PROFILER...] [PROFILER-OPTIONS]]",
-    .about = "Runs the cases of the targets (file.py, file.py::Class::case[params], a folder, "
-             "a dotted module) under the profilers; without one: stopwatch. Words are "
-             "targets up to the first that names a profiler; what follows are its options: "
-             "pyprofiler-run TARGET PROFILER --help.",
+    .about =
+        "Runs the cases of the targets (file.py, file.py::Class::case[params], a "
+        "folder, "
+        "a dotted module) under the profilers; without one: stopwatch. Words are "
+        "targets up to the first that names a profiler; what follows are its options: "
+        "pyprofiler-run TARGET PROFILER --help.",
     .groups = run_groups,
     .run = run_main,
 };

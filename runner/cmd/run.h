@@ -48,21 +48,21 @@ struct prf_running {
     struct prf_run run;
     struct prf_store *store;
     const struct prf_exporter *exporter; /* NULL: text, printed as results come */
-    struct prf_style style;      /* of standard output */
+    struct prf_style style;              /* of standard output */
     struct prf_progress progress;
     struct prf_totals totals;
-    struct prf_measured *kept;   /* for a document that is written at the end */
+    struct prf_measured *kept; /* for a document that is written at the end */
     size_t n_kept;
     struct prf_duration *durations;
     size_t n_durations;
     size_t n_selected, n_bad;
     int command_layer; /* of the next reading of what follows the profiler */
-    bool headed; /* the head of the report was printed */
+    bool headed;       /* the head of the report was printed */
     bool store_failed, usage_failed, internal_failed, stop, interrupted;
 };
 
-/* Every target in its own worker(s), results as they come. PRF_EINTERRUPTED; what is wrong
-   with one target is said and remembered, the others run. */
+/* Every target in its own worker(s), results as they come. PRF_EINTERRUPTED; what is
+   wrong with one target is said and remembered, the others run. */
 int prf_run_files(struct prf_running *r, struct prf_error *err);
 
 /* Count, store, print or keep a result; takes it over. */

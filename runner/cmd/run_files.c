@@ -51,9 +51,8 @@ files_take_failure(struct prf_running *r)
     r->engine.failed = false;
     out->profiler = prf_result_text(out, "%s",
                                     r->choice.n > 0 ? r->choice.items[0]->name
-                                                    : r->words.profilers == NULL
-                                                          ? "stopwatch"
-                                                          : r->words.profilers);
+                                    : r->words.profilers == NULL ? "stopwatch"
+                                                                 : r->words.profilers);
     out->case_id = prf_result_text(out, "%s", out->case_id);
     out->options = "{}";
     out->started_ns = prf_wall_ns();
@@ -73,7 +72,8 @@ files_options(const struct prf_running *r, const struct prf_profiler *profiler)
 }
 
 static int
-files_run_plan(struct prf_running *r, const struct prf_plan *plan, struct prf_error *err)
+files_run_plan(struct prf_running *r, const struct prf_plan *plan,
+               struct prf_error *err)
 {
     prf_progress_expect(&r->progress, plan->n);
     r->n_selected += plan->n;
@@ -81,7 +81,8 @@ files_run_plan(struct prf_running *r, const struct prf_plan *plan, struct prf_er
         struct prf_measured m;
         const struct prf_item *item = &plan->items[i];
         prf_progress_show(&r->progress, item->kase->id);
-        int rc = prf_engine_run(&r->engine, item, files_options(r, item->profiler), &m, err);
+        int rc =
+            prf_engine_run(&r->engine, item, files_options(r, item->profiler), &m, err);
         if (rc < 0) {
             return rc;
         }
@@ -126,7 +127,8 @@ files_run_cases(struct prf_running *r, const struct prf_target *target,
 }
 
 static int
-files_run_one(struct prf_running *r, const struct prf_target *target, struct prf_error *err)
+files_run_one(struct prf_running *r, const struct prf_target *target,
+              struct prf_error *err)
 {
     int rc = 0;
     if (!r->engine.running) {

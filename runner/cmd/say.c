@@ -94,8 +94,8 @@ prf_say_style(const struct prf_general_options *general, FILE *out)
     };
 }
 
-/* Words of `text` in lines of `width`, the first one starting at column `at`, the others
-   indented by `indent`. */
+/* Words of `text` in lines of `width`, the first one starting at column `at`, the
+   others indented by `indent`. */
 static void
 say_wrapped(FILE *out, const char *text, int at, int indent, int width)
 {
@@ -122,8 +122,8 @@ say_value_name(const struct prf_option *o)
         enum prf_opt_type type;
         const char *name;
     } names[] = {
-        {PRF_OPT_INT, "N"},        {PRF_OPT_UINT, "N"},    {PRF_OPT_DOUBLE, "X"},
-        {PRF_OPT_STRING, "TEXT"},  {PRF_OPT_LIST, "A,B"},  {PRF_OPT_DURATION, "TIME"},
+        {PRF_OPT_INT, "N"},       {PRF_OPT_UINT, "N"},   {PRF_OPT_DOUBLE, "X"},
+        {PRF_OPT_STRING, "TEXT"}, {PRF_OPT_LIST, "A,B"}, {PRF_OPT_DURATION, "TIME"},
         {PRF_OPT_SIZE, "SIZE"},
     };
     if (o->choices != NULL && strlen(o->choices) <= 24) {
@@ -172,7 +172,8 @@ say_option(FILE *out, const struct prf_option *o, int width)
 }
 
 void
-prf_say_options(FILE *out, const char *title, const struct prf_option *options, int width)
+prf_say_options(FILE *out, const char *title, const struct prf_option *options,
+                int width)
 {
     bool any = false;
     for (const struct prf_option *o = options; o->type != PRF_OPT_END; o++) {

@@ -28,8 +28,7 @@ prf_stored_open(const char *asked, struct prf_store **out, struct prf_error *err
                           : prf_store_open(path, PRF_STORE_READ, out, &why);
     if (rc == PRF_ENOTFOUND) {
         prf_fail(err, rc, "no store at '%s'; pyprofiler-run makes it", path);
-    }
-    else if (rc < 0) {
+    } else if (rc < 0) {
         prf_fail(err, rc, "%s", why.text);
     }
     free(path);
@@ -52,12 +51,29 @@ stored_copy_run(struct prf_run *out, const struct prf_run *run)
     *out = *run;
     out->arena = (struct prf_arena){0};
     const char **const texts[] = {
-        &out->id, &out->tool_version, &out->command, &out->commit.id, &out->commit.branch,
-        &out->commit.tree, &out->commit.root, &out->commit.note, &out->python.version,
-        &out->python.executable, &out->python.implementation, &out->python.host,
-        &out->python.flags, &out->python.libpython, &out->machine.fingerprint,
-        &out->machine.hostname, &out->machine.cpu, &out->machine.arch, &out->machine.kernel,
-        &out->machine.os, &out->machine.governor, &out->machine.turbo, &out->machine.aslr,
+        &out->id,
+        &out->tool_version,
+        &out->command,
+        &out->commit.id,
+        &out->commit.branch,
+        &out->commit.tree,
+        &out->commit.root,
+        &out->commit.note,
+        &out->python.version,
+        &out->python.executable,
+        &out->python.implementation,
+        &out->python.host,
+        &out->python.flags,
+        &out->python.libpython,
+        &out->machine.fingerprint,
+        &out->machine.hostname,
+        &out->machine.cpu,
+        &out->machine.arch,
+        &out->machine.kernel,
+        &out->machine.os,
+        &out->machine.governor,
+        &out->machine.turbo,
+        &out->machine.aslr,
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         stored_copy_text(&out->arena, texts[i]);
@@ -110,8 +126,8 @@ stored_visit(const struct prf_run *run, const struct prf_result *result, void *a
 
 /* 1: something was found, 0: nothing, or an error that is not about finding. */
 static int
-stored_try(struct prf_store *store, const struct prf_query *query, struct prf_stored *out,
-           struct prf_error *why)
+stored_try(struct prf_store *store, const struct prf_query *query,
+           struct prf_stored *out, struct prf_error *why)
 {
     prf_error_clear(why);
     int rc = prf_store_select(store, query, true, stored_visit, out, why);
@@ -189,10 +205,10 @@ prf_stored_select(struct prf_store *store, const struct prf_stored_request *requ
                         request->profiler == NULL ? "" : request->profiler);
     }
     const char *several = strstr(why.text, "several");
-    return prf_fail(err, PRF_ENOTFOUND,
-                    "'%s' is no result, run, case or commit with results in the store%s%s",
-                    request->what, several == NULL ? "" : ": ",
-                    several == NULL ? "" : why.text);
+    return prf_fail(
+        err, PRF_ENOTFOUND,
+        "'%s' is no result, run, case or commit with results in the store%s%s",
+        request->what, several == NULL ? "" : ": ", several == NULL ? "" : why.text);
 }
 
 void
@@ -223,8 +239,8 @@ prf_stored_write(const struct prf_stored *stored, const struct prf_exporter *exp
     for (size_t i = 0; i < stored->n; i++) {
         list[i] = &stored->results[i];
     }
-    int rc = exporter->write(&stored->runs[stored->n_runs - 1], list, stored->n, options, out,
-                             err);
+    int rc = exporter->write(&stored->runs[stored->n_runs - 1], list, stored->n,
+                             options, out, err);
     free(list);
     return rc;
 }

@@ -19,7 +19,7 @@ struct prf_stored {
 };
 
 struct prf_stored_request {
-    const char *what;     /* result, run, commit, case; "latest" or NULL: the last run */
+    const char *what; /* result, run, commit, case; "latest" or NULL: the last run */
     const char *profiler; /* canonical name, or NULL */
     bool one;             /* a single result: the newest that fits */
 };
@@ -39,7 +39,8 @@ int prf_stored_complete(struct prf_store *store, struct prf_stored *stored,
                         struct prf_error *err);
 
 /* Write them as one document, under the head of the newest run. */
-int prf_stored_write(const struct prf_stored *stored, const struct prf_exporter *exporter,
+int prf_stored_write(const struct prf_stored *stored,
+                     const struct prf_exporter *exporter,
                      const struct prf_export_options *options, FILE *out,
                      struct prf_error *err);
 

@@ -32,7 +32,8 @@ static const struct prf_option show_output[] = {
     {PRF_OPT_STRING, 0, "sort", NULL, AT(sort), .unit = "COLUMN",
      .help = "what tables of functions are sorted by"},
     {PRF_OPT_UINT, 0, "top-k", NULL, AT(top_k), .unit = "N", .help = "rows of a table"},
-    {PRF_OPT_FLAG, 0, "strip-dirs", NULL, AT(strip_dirs), .help = "file names without folders"},
+    {PRF_OPT_FLAG, 0, "strip-dirs", NULL, AT(strip_dirs),
+     .help = "file names without folders"},
     {PRF_OPT_CHOICE, 0, "time-unit", "units", AT(time_unit), .choices = "s|ms|us|ns",
      .help = "unit of times; chosen per table without it"},
     {PRF_OPT_STRING, 'o', "output", NULL, AT(output), .unit = "FILE",
@@ -54,7 +55,8 @@ show_text(const struct prf_stored *stored, const struct prf_style *style,
 {
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < stored->n; i++) {
-        if (style->verbosity >= 0 && (i == 0 || stored->run_of[i] != stored->run_of[i - 1])) {
+        if (style->verbosity >= 0 &&
+            (i == 0 || stored->run_of[i] != stored->run_of[i - 1])) {
             prf_report_head(out, style, &stored->runs[stored->run_of[i]]);
         }
         rc = prf_report_result(out, style, &stored->results[i], options, err);
@@ -78,9 +80,11 @@ show_write(const struct show_options *o, const struct prf_stored *stored,
         return rc;
     }
     struct prf_style style = prf_say_style(&o->general, document.file);
-    struct prf_export_options options = {.sort = o->sort, .top_k = o->top_k,
+    struct prf_export_options options = {.sort = o->sort,
+                                         .top_k = o->top_k,
                                          .strip_dirs = o->strip_dirs,
-                                         .time_unit = o->time_unit, .color = style.color};
+                                         .time_unit = o->time_unit,
+                                         .color = style.color};
     rc = strcmp(o->format, "text") == 0
              ? show_text(stored, &style, &options, document.file, err)
              : prf_stored_write(stored, exporter, &options, document.file, err);
@@ -152,8 +156,9 @@ const struct prf_command prf_cmd_show = {
     .name = "show",
     .summary = "stored results",
     .usage = "[OPTIONS] [WHAT]",
-    .about = "Shows results of the store: of the latest run, or of a result, a run (by the "
-             "start of their ids), a case, or a commit (any revision that git knows).",
+    .about =
+        "Shows results of the store: of the latest run, or of a result, a run (by the "
+        "start of their ids), a case, or a commit (any revision that git knows).",
     .groups = show_groups,
     .run = show_main,
 };

@@ -14,8 +14,8 @@ prf_words_is_profiler(const char *word, const struct prf_profilers *known)
     while (*word != '\0') {
         char name[128];
         size_t n = strcspn(word, ",");
-        snprintf(name, sizeof name, "%.*s", (int)(n < sizeof name ? n : sizeof name - 1),
-                 word);
+        snprintf(name, sizeof name, "%.*s",
+                 (int)(n < sizeof name ? n : sizeof name - 1), word);
         any |= n > 0 && prf_profilers_find(known, name) != NULL;
         word += n + (word[n] == ',');
     }
@@ -39,8 +39,8 @@ prf_words_prescan(int argc, char **argv, const struct prf_option_group *groups,
             *first = arg.word;
         }
         if (rc == PRF_ARG_OPTION) {
-            prf_layers_set(layers, PRF_LAYER_PROVISIONAL, arg.group, arg.option, arg.text,
-                           target, &ignored);
+            prf_layers_set(layers, PRF_LAYER_PROVISIONAL, arg.group, arg.option,
+                           arg.text, target, &ignored);
         }
     }
 }
@@ -55,31 +55,31 @@ words_classify(const struct prf_words *words, const char *word,
         return profiler || !prf_target_plausible(word);
     }
     if (profiler && !prf_target_plausible(word)) {
-        return prf_fail(err, PRF_EUSAGE,
-                        "no target before the profiler '%s'; give a file, folder or module",
-                        word);
+        return prf_fail(
+            err, PRF_EUSAGE,
+            "no target before the profiler '%s'; give a file, folder or module", word);
     }
     return 0;
 }
 
 int
 prf_words_read(int argc, char **argv, const struct prf_option_group *groups,
-               const struct prf_profilers *known, struct prf_layers *layers, void *target,
-               struct prf_words *out, struct prf_error *err)
+               const struct prf_profilers *known, struct prf_layers *layers,
+               void *target, struct prf_words *out, struct prf_error *err)
 {
     struct prf_args args = {.argc = argc, .argv = argv, .at = 1};
     struct prf_arg arg;
     int rc;
-    *out = (struct prf_words){.targets = calloc((size_t)argc + 1, sizeof *out->targets)};
+    *out =
+        (struct prf_words){.targets = calloc((size_t)argc + 1, sizeof *out->targets)};
     if (out->targets == NULL) {
         return prf_fail(err, PRF_ENOMEM, "out of memory");
     }
     while ((rc = prf_args_next(&args, groups, &arg, err)) > 0) {
         if (rc == PRF_ARG_OPTION) {
-            rc = prf_layers_set(layers, PRF_LAYER_COMMAND, arg.group, arg.option, arg.text,
-                                target, err);
-        }
-        else {
+            rc = prf_layers_set(layers, PRF_LAYER_COMMAND, arg.group, arg.option,
+                                arg.text, target, err);
+        } else {
             rc = words_classify(out, arg.word, known, err);
             if (rc > 0) {
                 out->profilers = arg.word;

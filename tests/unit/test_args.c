@@ -52,8 +52,8 @@ parse(struct parsed *p, const char *const *argv)
         argc++;
     }
     *p = (struct parsed){0};
-    p->rc = prf_args_parse(argc, (char **)argv, groups, &p->layers, &p->target, p->words,
-                           MAX_WORDS, &p->err);
+    p->rc = prf_args_parse(argc, (char **)argv, groups, &p->layers, &p->target,
+                           p->words, MAX_WORDS, &p->err);
 }
 
 #define PARSE(p, ...) parse((p), (const char *const[]){"prog", __VA_ARGS__, NULL})
@@ -79,7 +79,8 @@ static void
 test_values_of_short_options(void **state)
 {
     (void)state;
-    const char *const forms[][3] = {{"-kword", NULL}, {"-k", "word"}, {"-k=word", NULL}};
+    const char *const forms[][3] = {
+        {"-kword", NULL}, {"-k", "word"}, {"-k=word", NULL}};
     for (size_t i = 0; i < 3; i++) {
         struct parsed p;
         PARSE(&p, forms[i][0], forms[i][1]);
@@ -142,8 +143,8 @@ test_layers(void **state)
     const struct prf_option *o = &first_table[2], *list = &second_table[1];
     assert_int_equal(
         prf_layers_set(&layers, PRF_LAYER_COMMAND, &groups[0], o, "cli", &t, &err), 0);
-    assert_int_equal(prf_layers_set(&layers, PRF_LAYER_FILE, &groups[0], o, "file", &t, &err),
-                     0);
+    assert_int_equal(
+        prf_layers_set(&layers, PRF_LAYER_FILE, &groups[0], o, "file", &t, &err), 0);
     assert_string_equal(t.text, "cli");
     prf_layers_set(&layers, PRF_LAYER_FILE, &groups[1], list, "a,b", &t, &err);
     assert_int_equal(t.list.n, 2);
@@ -152,8 +153,8 @@ test_layers(void **state)
     assert_int_equal(t.list.n, 2);
     assert_string_equal(t.list.items[0], "c");
     assert_string_equal(t.list.items[1], "d");
-    assert_int_equal(prf_layers_set(&layers, PRF_LAYER_FILE, &groups[1], &second_table[0],
-                                    "bad", &t, &err),
+    assert_int_equal(prf_layers_set(&layers, PRF_LAYER_FILE, &groups[1],
+                                    &second_table[0], "bad", &t, &err),
                      PRF_EUSAGE);
     prf_groups_release(groups, &t);
 }
@@ -162,8 +163,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_forms),    cmocka_unit_test(test_values_of_short_options),
-        cmocka_unit_test(test_names),    cmocka_unit_test(test_mistakes),
+        cmocka_unit_test(test_forms),  cmocka_unit_test(test_values_of_short_options),
+        cmocka_unit_test(test_names),  cmocka_unit_test(test_mistakes),
         cmocka_unit_test(test_layers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -27,18 +27,48 @@ static const struct judged table[] = {
     {"failed", "body", {.code = 0}, PRF_STATUS_FAILED, "the reason", NULL},
     {"skipped", "set-up", {.code = 0}, PRF_STATUS_SKIPPED, "the reason", NULL},
     {"error", "set-up", {.code = 0}, PRF_STATUS_ERROR, "the reason", NULL},
-    {NULL, "body", {.code = 0}, PRF_STATUS_CRASHED, "exit code 0 during body (os._exit?)", NULL},
+    {NULL,
+     "body",
+     {.code = 0},
+     PRF_STATUS_CRASHED,
+     "exit code 0 during body (os._exit?)",
+     NULL},
     {NULL, NULL, {.code = 7}, PRF_STATUS_CRASHED, "exit code 7 (os._exit?)", NULL},
-    {NULL, "body", {.code = -1, .signal = SIGSEGV}, PRF_STATUS_CRASHED,
-     "SIGSEGV during body", "SIGSEGV"},
-    {"ok", "tear-down", {.code = -1, .signal = SIGABRT}, PRF_STATUS_CRASHED,
-     "SIGABRT during tear-down", "SIGABRT"},
-    {NULL, "body", {.code = -1, .signal = SIGKILL}, PRF_STATUS_CRASHED, "memory ran out",
+    {NULL,
+     "body",
+     {.code = -1, .signal = SIGSEGV},
+     PRF_STATUS_CRASHED,
+     "SIGSEGV during body",
+     "SIGSEGV"},
+    {"ok",
+     "tear-down",
+     {.code = -1, .signal = SIGABRT},
+     PRF_STATUS_CRASHED,
+     "SIGABRT during tear-down",
+     "SIGABRT"},
+    {NULL,
+     "body",
+     {.code = -1, .signal = SIGKILL},
+     PRF_STATUS_CRASHED,
+     "memory ran out",
      "SIGKILL"},
-    {NULL, "body", {.code = -1, .signal = SIGABRT, .timed_out = true, .limit_ns = 2000000000},
-     PRF_STATUS_TIMEOUT, "2 s (--timeout) during body", NULL},
-    {"ok", "exit", {.code = -1, .signal = SIGKILL, .timed_out = true}, PRF_STATUS_OK, NULL, NULL},
-    {NULL, "body", {.code = 1, .worker_lost = true}, PRF_STATUS_CRASHED, "the worker ended",
+    {NULL,
+     "body",
+     {.code = -1, .signal = SIGABRT, .timed_out = true, .limit_ns = 2000000000},
+     PRF_STATUS_TIMEOUT,
+     "2 s (--timeout) during body",
+     NULL},
+    {"ok",
+     "exit",
+     {.code = -1, .signal = SIGKILL, .timed_out = true},
+     PRF_STATUS_OK,
+     NULL,
+     NULL},
+    {NULL,
+     "body",
+     {.code = 1, .worker_lost = true},
+     PRF_STATUS_CRASHED,
+     "the worker ended",
      NULL},
     {"nonsense", "body", {.code = 0}, PRF_STATUS_CRASHED, "exit code 0", NULL},
     {NULL, "body", {.code = -1}, PRF_STATUS_CRASHED, "nobody saw how", NULL},
@@ -59,14 +89,12 @@ check(const struct judged *j)
     assert_int_equal(r.duration_ns, 5);
     if (j->reason == NULL) {
         assert_null(r.reason);
-    }
-    else if (strstr(r.reason, j->reason) == NULL) {
+    } else if (strstr(r.reason, j->reason) == NULL) {
         fail_msg("'%s' does not say '%s'", r.reason, j->reason);
     }
     if (j->signal == NULL) {
         assert_null(r.signal);
-    }
-    else {
+    } else {
         assert_string_equal(r.signal, j->signal);
     }
     prf_result_release(&r);

@@ -76,12 +76,15 @@ test_not_usable(void **state)
     expect_ask("printf 'version=3.10.1\nmajor=3\nminor=10\nname=cpython\n'",
                "is Python 3.10.1; 3.11 or later");
     expect_ask("printf 'version=2.7.18\nmajor=2\nminor=7\nname=python\n'", "2.7.18");
-    expect_ask("printf 'version=3.11.1\nmajor=3\nminor=11\nname=pypy\n'", "not CPython");
+    expect_ask("printf 'version=3.11.1\nmajor=3\nminor=11\nname=pypy\n'",
+               "not CPython");
     expect_ask("printf 'version=3.13.1\nmajor=3\nminor=13\nname=cpython\n"
-               "Py_GIL_DISABLED=1\n'", "free-threaded");
-    expect_ask("printf 'version=3.99.1\nmajor=3\nminor=99\nname=cpython\n'",
-               "no plugin for Python 3.99 ('/no/such/plugin.so' does not exist); built for: "
-               "3.11 3.12");
+               "Py_GIL_DISABLED=1\n'",
+               "free-threaded");
+    expect_ask(
+        "printf 'version=3.99.1\nmajor=3\nminor=99\nname=cpython\n'",
+        "no plugin for Python 3.99 ('/no/such/plugin.so' does not exist); built for: "
+        "3.11 3.12");
 }
 
 static void
@@ -131,7 +134,8 @@ test_asked_for(void **state)
         char *found;
         struct prf_python_choice choice = {.asked = wrong[i][0], .source = "--python"};
         assert_int_equal(prf_python_choose(&choice, &found, &source, &err), PRF_EUSAGE);
-        if (strstr(err.text, wrong[i][1]) == NULL || strstr(err.text, "--python") == NULL) {
+        if (strstr(err.text, wrong[i][1]) == NULL ||
+            strstr(err.text, "--python") == NULL) {
             fail_msg("'%s' does not say '%s'", err.text, wrong[i][1]);
         }
     }

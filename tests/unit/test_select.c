@@ -53,10 +53,10 @@ test_syntax(void **state)
     static const struct {
         const char *expression, *says;
     } table[] = {
-        {"", "a word is missing"},         {"sort and", "a word is missing"},
-        {"or sort", "a word is missing"},  {"sort heap", "'and' or 'or' is missing"},
-        {"(sort", "')' is missing"},       {"sort)", "'and' or 'or' is missing"},
-        {"()", "unexpected ')'"},          {"not", "a word is missing"},
+        {"", "a word is missing"},        {"sort and", "a word is missing"},
+        {"or sort", "a word is missing"}, {"sort heap", "'and' or 'or' is missing"},
+        {"(sort", "')' is missing"},      {"sort)", "'and' or 'or' is missing"},
+        {"()", "unexpected ')'"},         {"not", "a word is missing"},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         struct prf_error err = {0};

@@ -38,8 +38,10 @@ set_up(void **state)
     assert_non_null(f);
     assert_int_equal(prf_scratch_open(&f->scratch, &f->err), 0);
     f->sv = (struct prf_supervision){
-        .worker = {.host = PRF_HOST_EMBED, .launcher = PRF_FIXTURES "/fake_worker.py",
-                   .libpython = "none", .plugin = "none"},
+        .worker = {.host = PRF_HOST_EMBED,
+                   .launcher = PRF_FIXTURES "/fake_worker.py",
+                   .libpython = "none",
+                   .plugin = "none"},
         .executable = "/usr/bin/python3",
         .package_dir = "/",
         .scratch = &f->scratch,
@@ -74,7 +76,8 @@ import(struct fixture *f, const char *script)
     assert_non_null(file);
     fputs(script, file);
     fclose(file);
-    assert_int_equal(prf_targets_add(&f->targets, f->path, f->scratch.folder, &f->err), 0);
+    assert_int_equal(prf_targets_add(&f->targets, f->path, f->scratch.folder, &f->err),
+                     0);
     assert_int_equal(prf_engine_start(&f->engine, &f->sv, &f->err), 0);
     return prf_engine_import(&f->engine, &f->targets.items[0], &f->err);
 }
@@ -84,8 +87,10 @@ plan(struct fixture *f, const char *profiler)
 {
     f->chosen[0] = prf_profilers_find(&f->engine.profilers, profiler);
     assert_non_null(f->chosen[0]);
-    struct prf_plan_request request = {.target = &f->targets.items[0], .chosen = f->chosen,
-                                       .n_chosen = 1, .known = &f->engine.profilers};
+    struct prf_plan_request request = {.target = &f->targets.items[0],
+                                       .chosen = f->chosen,
+                                       .n_chosen = 1,
+                                       .known = &f->engine.profilers};
     assert_int_equal(prf_plan_build(&f->plan, &f->engine.file, &request, &f->err), 0);
 }
 
@@ -105,8 +110,8 @@ expect(struct fixture *f, size_t i, enum prf_status status, const char *reason)
 {
     struct prf_measured m;
     run(f, i, &m);
-    if (m.result.status != status
-        || (reason != NULL && strstr(m.result.reason, reason) == NULL)) {
+    if (m.result.status != status ||
+        (reason != NULL && strstr(m.result.reason, reason) == NULL)) {
         fail_msg("case %zu: %s, '%s'", i, prf_status_name(m.result.status),
                  m.result.reason == NULL ? "" : m.result.reason);
     }
@@ -230,7 +235,8 @@ test_threads_after_import(void **state)
     struct fixture *f = *state;
     struct prf_measured m;
     assert_int_equal(import(f, "{\"threads\": 3, \"cases\": [{\"class\": \"C\", "
-                               "\"method\": \"a\", \"do\": \"ok\"}]}"), 0);
+                               "\"method\": \"a\", \"do\": \"ok\"}]}"),
+                     0);
     plan(f, "stopwatch");
     run(f, 0, &m);
     assert_int_equal(m.result.status, PRF_STATUS_OK);
@@ -247,7 +253,8 @@ test_timeout(void **state)
     f->sv.timeout_ns = 20000000;
     assert_int_equal(import(f, "{\"cases\": [{\"class\": \"C\", \"method\": \"a\", "
                                "\"do\": \"hang\"}, {\"class\": \"C\", \"method\": "
-                               "\"b\", \"do\": \"hang\"}]}"), 0);
+                               "\"b\", \"do\": \"hang\"}]}"),
+                     0);
     plan(f, "stopwatch");
     expect(f, 0, PRF_STATUS_TIMEOUT, "(--timeout)");
     expect(f, 1, PRF_STATUS_TIMEOUT, "(--timeout)");
@@ -318,8 +325,9 @@ test_interrupt(void **state)
     raise(SIGINT);
     assert_int_equal(prf_interrupt_count(), 1);
     json_t *options = json_object();
-    assert_int_equal(prf_engine_run(&f->engine, &f->plan.items[0], options, &m, &f->err),
-                     PRF_EINTERRUPTED);
+    assert_int_equal(
+        prf_engine_run(&f->engine, &f->plan.items[0], options, &m, &f->err),
+        PRF_EINTERRUPTED);
     json_decref(options);
 }
 

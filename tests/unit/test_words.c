@@ -21,7 +21,8 @@
 #include "words.h"
 
 static const char backends[] =
-    "[{\"name\": \"stopwatch\", \"options\": [{\"type\": \"uint\", \"name\": \"rounds\"},"
+    "[{\"name\": \"stopwatch\", \"options\": [{\"type\": \"uint\", \"name\": "
+    "\"rounds\"},"
     " {\"type\": \"flag\", \"name\": \"quick\"}]},"
     "{\"name\": \"call\", \"aliases\": [\"cprofile\"], \"options\": ["
     " {\"type\": \"list\", \"name\": \"include-files\"},"
@@ -35,7 +36,8 @@ struct run_target {
     bool help;
 };
 static const struct prf_option run_table[] = {
-    {PRF_OPT_DURATION, 0, "timeout", NULL, offsetof(struct run_target, timeout_ns), .help = ""},
+    {PRF_OPT_DURATION, 0, "timeout", NULL, offsetof(struct run_target, timeout_ns),
+     .help = ""},
     {PRF_OPT_FLAG, 'h', "help", NULL, offsetof(struct run_target, help), .help = ""},
     PRF_OPTIONS_END,
 };
@@ -103,10 +105,15 @@ line_read(struct line *l, const char *const *argv, const json_t *config)
     *l = (struct line){0};
     l->rc = prf_words_read(argc, (char **)argv, groups, &known, &l->layers, &l->target,
                            &l->words, &l->err);
-    struct prf_choice_request request = {
-        .words = &l->words, .known = &known, .config = config, .config_path = "file",
-        .groups = groups, .layers = &l->layers, .layer = PRF_LAYER_COMMAND + 1,
-        .target = &l->target, .lenient = true};
+    struct prf_choice_request request = {.words = &l->words,
+                                         .known = &known,
+                                         .config = config,
+                                         .config_path = "file",
+                                         .groups = groups,
+                                         .layers = &l->layers,
+                                         .layer = PRF_LAYER_COMMAND + 1,
+                                         .target = &l->target,
+                                         .lenient = true};
     if (l->rc == 0) {
         l->rc = prf_choice_make(&l->choice, &request, &l->err);
     }
@@ -133,8 +140,9 @@ test_words_are_targets_up_to_the_profiler(void **state)
 {
     (void)state;
     struct line l;
-    LINE(&l, "sort.py::Sorting", "pkg", "pkg.case", "--timeout=3", "cprofile", "--top_k", "5",
-         "-dd", "--include-files", "a,b", "--include-files=c", "--timeout", "4");
+    LINE(&l, "sort.py::Sorting", "pkg", "pkg.case", "--timeout=3", "cprofile",
+         "--top_k", "5", "-dd", "--include-files", "a,b", "--include-files=c",
+         "--timeout", "4");
     assert_int_equal(l.rc, 0);
     assert_int_equal(l.words.n_targets, 3);
     assert_string_equal(l.words.profilers, "cprofile");
@@ -142,7 +150,8 @@ test_words_are_targets_up_to_the_profiler(void **state)
     assert_string_equal(l.choice.items[0]->name, "call");
     assert_string_equal(option_of(&l, 0, "top-k"), "5");
     assert_string_equal(option_of(&l, 0, "deep"), "2");
-    assert_int_equal(json_array_size(json_object_get(l.choice.options[0], "include-files")), 3);
+    assert_int_equal(
+        json_array_size(json_object_get(l.choice.options[0], "include-files")), 3);
     assert_int_equal(l.target.timeout_ns, 4000000000);
     line_release(&l);
 }
@@ -196,8 +205,11 @@ test_unknown_profiler_is_a_candidate(void **state)
     assert_int_equal(l.rc, 0);
     assert_true(l.choice.unknown);
     struct prf_choice strict;
-    struct prf_choice_request request = {.words = &l.words, .known = &known, .groups = groups,
-                                         .layers = &l.layers, .target = &l.target};
+    struct prf_choice_request request = {.words = &l.words,
+                                         .known = &known,
+                                         .groups = groups,
+                                         .layers = &l.layers,
+                                         .target = &l.target};
     assert_int_equal(prf_choice_make(&strict, &request, &l.err), PRF_EUSAGE);
     assert_non_null(strstr(l.err.text, "'mine' is no profiler"));
     line_release(&l);
@@ -216,19 +228,22 @@ check_mistake(const char *const *argv, int code, const char *says)
 }
 
 #define MISTAKE(code, says, ...)                                                       \
-    check_mistake((const char *const[]){"pyprofiler-run", __VA_ARGS__, NULL}, (code), (says))
+    check_mistake((const char *const[]){"pyprofiler-run", __VA_ARGS__, NULL}, (code),  \
+                  (says))
 
 static void
 test_mistakes(void **state)
 {
     (void)state;
     MISTAKE(PRF_EUSAGE, "did you mean '--rounds'", "sort.py", "stopwatch", "--ronds=3");
-    MISTAKE(PRF_EUSAGE, "--rounds takes a whole number", "sort.py", "stopwatch", "--rounds=x");
+    MISTAKE(PRF_EUSAGE, "--rounds takes a whole number", "sort.py", "stopwatch",
+            "--rounds=x");
     MISTAKE(PRF_EUSAGE, "'call,stopwatch'", "sort.py", "call", "stopwatch");
     MISTAKE(PRF_EUSAGE, "targets come before it", "sort.py", "call", "other.py");
     MISTAKE(PRF_EUSAGE, "no target before the profiler 'stopwatch'", "stopwatch");
     MISTAKE(PRF_EUNAVAILABLE, "no hardware", "sort.py", "absent");
-    MISTAKE(PRF_EUSAGE, "unknown option '--rounds'", "--rounds=3", "sort.py", "stopwatch");
+    MISTAKE(PRF_EUSAGE, "unknown option '--rounds'", "--rounds=3", "sort.py",
+            "stopwatch");
 }
 
 static void
@@ -236,10 +251,12 @@ test_configuration_of_a_profiler(void **state)
 {
     (void)state;
     struct line l;
-    json_t *config = json_loads("{\"cprofile\": {\"top_k\": 7, \"deep\": 1,"
-                                " \"include-files\": [\"x\"]}, \"stopwatch\": {\"rounds\": 2}}",
-                                0, NULL);
-    line_read(&l, (const char *const[]){"p", "sort.py", "call", "--include-files=y", NULL},
+    json_t *config =
+        json_loads("{\"cprofile\": {\"top_k\": 7, \"deep\": 1,"
+                   " \"include-files\": [\"x\"]}, \"stopwatch\": {\"rounds\": 2}}",
+                   0, NULL);
+    line_read(&l,
+              (const char *const[]){"p", "sort.py", "call", "--include-files=y", NULL},
               config);
     assert_int_equal(l.rc, 0);
     assert_string_equal(option_of(&l, 0, "top-k"), "7");
@@ -261,8 +278,8 @@ apply(const char *text, struct run_target *target, struct prf_error *err)
 {
     struct prf_layers layers = {0};
     json_t *table = json_loads(text, 0, NULL);
-    int rc = prf_config_apply(table, "/p/pyproject.toml", prf_cmd_run.groups, groups, &layers,
-                              target, err);
+    int rc = prf_config_apply(table, "/p/pyproject.toml", prf_cmd_run.groups, groups,
+                              &layers, target, err);
     if (rc == 0) {
         rc = prf_config_check_profilers(table, "/p/pyproject.toml", &known, err);
     }
@@ -276,10 +293,12 @@ test_configuration(void **state)
     (void)state;
     struct run_target t = {0};
     struct prf_error err = {0};
-    assert_int_equal(apply("{\"timeout\": 2.5, \"no_store\": true, \"mine\": {}}", &t, &err), 0);
+    assert_int_equal(
+        apply("{\"timeout\": 2.5, \"no_store\": true, \"mine\": {}}", &t, &err), 0);
     assert_int_equal(t.timeout_ns, 2500000000);
     static const char *const wrong[][2] = {
-        {"{\"timeuot\": 3}", "unknown key 'timeuot' in [tool.pyprofiler], did you mean 'timeout'"},
+        {"{\"timeuot\": 3}",
+         "unknown key 'timeuot' in [tool.pyprofiler], did you mean 'timeout'"},
         {"{\"timeout\": [1]}", "takes another kind of value"},
         {"{\"timeout\": \"long\"}", "/p/pyproject.toml: --timeout takes a time"},
         {"{\"stopwach\": {}}", "did you mean 'stopwatch'"},
@@ -385,8 +404,10 @@ test_selectors_that_fit_nothing(void **state)
         {"sort.py::Sorting::profile_heap[n=3]", "no case 'profile_heap[n=3]'"},
     };
     struct prf_case cases[] = {
-        {.id = "sort.py::Sorting::profile_heap[n=2]", .class_name = "Sorting",
-         .method = "profile_heap", .params = "n=2"},
+        {.id = "sort.py::Sorting::profile_heap[n=2]",
+         .class_name = "Sorting",
+         .method = "profile_heap",
+         .params = "n=2"},
     };
     struct prf_case_file file = {.cases = cases, .n = 1};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
