@@ -67,5 +67,4 @@ def bind(method, kwargs):
 
     body.__name__ = method.__name__
     body.__qualname__ = method.__qualname__
-    body.__self__ = method.__self__
     return body
