@@ -38,30 +38,35 @@ def _folder_of_binaries():
     return found[-1].parent.resolve()
 
 
+def _ask(python):
+    """(version, real path) of an interpreter, or None: a shim without one behind it."""
+    code = (
+        "import os, sys; print('%d.%d.%d' % sys.version_info[:3]);"
+        "print(os.path.realpath(sys.executable))"
+    )
+    done = subprocess.run([python, "-I", "-S", "-c", code], capture_output=True, text=True)
+    return tuple(done.stdout.split("\n")[:2]) if done.returncode == 0 else None
+
+
 def _interpreters():
+    """{path: version}, one of each."""
     named = os.environ.get("PRF_TEST_PYTHONS", "")
     found = [p for p in named.replace(";", ":").split(":") if p]
     if not found:
-        found = [p for n in range(11, 15) if (p := shutil.which(f"python3.{n}"))]
+        found = [f"/usr/bin/python3.{n}" for n in range(11, 15)]
         pyenv = pathlib.Path.home() / ".pyenv" / "versions"
         found += [str(p) for p in sorted(pyenv.glob("3.1[1-4].*/bin/python3"))]
-    unique = {os.path.realpath(p): p for p in reversed(found)}
-    return sorted(unique.values())
+    answers = {_ask(p): p for p in reversed(found) if os.path.exists(p)}
+    return {python: answer[0] for answer, python in reversed(answers.items()) if answer}
 
 
 PYTHONS = _interpreters()
 
 
-def _label(python):
-    code = "import sys; print('%d.%d.%d' % sys.version_info[:3])"
-    done = subprocess.run([python, "-I", "-S", "-c", code], capture_output=True, text=True)
-    return done.stdout.strip() or python
-
-
 def pytest_generate_tests(metafunc):
     if "python" in metafunc.fixturenames:
-        labels = [_label(p) for p in PYTHONS]
-        metafunc.parametrize("python", PYTHONS, ids=labels, scope="session")
+        labels = list(PYTHONS.values())
+        metafunc.parametrize("python", list(PYTHONS), ids=labels, scope="session")
 
 
 def pytest_configure(config):
@@ -77,7 +82,7 @@ def bin_dir():
 @pytest.fixture
 def any_python():
     """One interpreter, for what does not depend on its version."""
-    return PYTHONS[0]
+    return next(iter(PYTHONS))
 
 
 def processes_with(token):
