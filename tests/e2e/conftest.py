@@ -1,8 +1,8 @@
 """Drives the binaries as a user does: a project folder, a command line, what comes out.
 
-PRF_BIN is the folder with pyprofiler-run; PRF_TEST_PYTHONS the interpreters to test with,
-separated by ';' or ':'. CTest sets both; without them the newest build in build/ and the
-interpreters that are found are taken.
+PRF_BIN is the folder with pyprofiler-run, by default of the newest build in build/.
+PRF_TEST_PYTHONS are the interpreters to test with, by default all that are found, of the
+versions in PRF_TEST_TAGS ("311:312") if that is set. CTest sets PRF_BIN and the tags.
 """
 
 import json
@@ -50,14 +50,18 @@ def _ask(python):
 
 def _interpreters():
     """{path: version}, one of each."""
-    named = os.environ.get("PRF_TEST_PYTHONS", "")
-    found = [p for p in named.replace(";", ":").split(":") if p]
+    found = [p for p in os.environ.get("PRF_TEST_PYTHONS", "").split(":") if p]
+    tags = [t for t in os.environ.get("PRF_TEST_TAGS", "").split(":") if t]
     if not found:
         found = [f"/usr/bin/python3.{n}" for n in range(11, 15)]
         pyenv = pathlib.Path.home() / ".pyenv" / "versions"
         found += [str(p) for p in sorted(pyenv.glob("3.1[1-4].*/bin/python3"))]
     answers = {_ask(p): p for p in reversed(found) if os.path.exists(p)}
-    return {python: answer[0] for answer, python in reversed(answers.items()) if answer}
+    return {
+        python: answer[0]
+        for answer, python in reversed(answers.items())
+        if answer and (not tags or "".join(answer[0].split(".")[:2]) in tags)
+    }
 
 
 PYTHONS = _interpreters()
