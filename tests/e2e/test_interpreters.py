@@ -112,14 +112,14 @@ def test_hostile_in_the_other_host(each):
     assert bad["hostile/closerange.py::Hostile::profile_bad"] == "ok"
 
 
-@pytest.mark.parametrize("python, says", [
+@pytest.mark.parametrize("path, says", [
     ("/nowhere/python3", "/nowhere/python3"),
     ("/bin/true", "/bin/true"),
     ("/", "/"),
 ])
-def test_no_such_interpreter(project, python, says):
+def test_no_such_interpreter(project, path, says):
     """A clear error before anything runs."""
-    project.add(LOOK).python = python
+    project.add(LOOK).python = path
     done = project.run(LOOK, "passthrough")
     assert done.code in (3, 4), done
     assert says in done.err and len(done.err.splitlines()) <= 4
