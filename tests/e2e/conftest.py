@@ -1,8 +1,8 @@
 """Drives the binaries as a user does: a project folder, a command line, what comes out.
 
 PRF_BIN is the folder with pyprofiler-run, by default of the newest build in build/.
-PRF_TEST_PYTHONS are the interpreters to test with, by default all that are found, of the
-versions in PRF_TEST_TAGS ("311:312") if that is set. CTest sets PRF_BIN and the tags.
+PRF_TEST_PYTHONS are the interpreters to test with, by default all that are found, of
+the versions in PRF_TEST_TAGS ("311:312") if it is set. CTest sets PRF_BIN and the tags.
 """
 
 import json
@@ -34,7 +34,7 @@ def _folder_of_binaries():
     else:
         found = sorted(SOURCE.glob("build/*/bin/pyprofiler-run"), key=os.path.getmtime)
     if not found or not found[-1].exists():
-        raise pytest.UsageError("no pyprofiler-run: build it, or name its folder: PRF_BIN")
+        raise pytest.UsageError("no pyprofiler-run: build it, or set PRF_BIN")
     return found[-1].parent.resolve()
 
 
@@ -44,7 +44,8 @@ def _ask(python):
         "import os, sys; print('%d.%d.%d' % sys.version_info[:3]);"
         "print(os.path.realpath(sys.executable))"
     )
-    done = subprocess.run([python, "-I", "-S", "-c", code], capture_output=True, text=True)
+    command = [python, "-I", "-S", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True)
     return tuple(done.stdout.split("\n")[:2]) if done.returncode == 0 else None
 
 
@@ -75,7 +76,7 @@ def pytest_generate_tests(metafunc):
 
 def pytest_configure(config):
     if not PYTHONS:
-        raise pytest.UsageError("no Python 3.11 or later: name some in PRF_TEST_PYTHONS")
+        raise pytest.UsageError("no Python 3.11 or later: set PRF_TEST_PYTHONS")
 
 
 @pytest.fixture(scope="session")
@@ -109,7 +110,8 @@ class Outcome:
         self.code, self.out, self.err = code, out, err
 
     def __repr__(self):
-        return f"exit code {self.code}\n{self.out[-4000:]}\n--- stderr\n{self.err[-4000:]}"
+        out, err = self.out[-4000:], self.err[-4000:]
+        return f"exit code {self.code}\n{out}\n--- stderr\n{err}"
 
     @property
     def json(self):
@@ -117,8 +119,9 @@ class Outcome:
 
     def result(self, end):
         """The only result whose case ends so."""
-        found = [r for r in self.json["results"] if r["case"].endswith(end)]
-        assert len(found) == 1, (end, [r["case"] for r in self.json["results"]], self.err)
+        results = self.json["results"]
+        found = [r for r in results if r["case"].endswith(end)]
+        assert len(found) == 1, (end, [r["case"] for r in results], self.err)
         return found[0]
 
     @property
