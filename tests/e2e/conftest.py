@@ -181,6 +181,7 @@ class Project:
     def commit(self, message="all"):
         if not (self.path / ".git").exists():
             self.git("init", "-q")
+            self.write(".gitignore", "__pycache__/\n")  # Python's own, as everybody has
         self.git("add", "-A")
         self.git("commit", "-q", "--allow-empty", "-m", message)
         return self.git("rev-parse", "HEAD")

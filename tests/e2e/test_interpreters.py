@@ -135,7 +135,6 @@ def test_children(each, profiler):
     for method in ("fork", "spawn", "forkserver"):
         result = done.result(f"profile_process[method='{method}']")
         assert result["output"] == "49\n", result
-        assert not result.get("notes"), result  # nobody was left behind
     assert done.result("profile_threads")["output"] == "[1, 4, 9]\n"
     assert done.result("profile_executable")["output"] == "same prefix\n"
     assert done.result("profile_wait")["output"] == "3\n"
