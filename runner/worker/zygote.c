@@ -281,11 +281,15 @@ zygote_run(struct zygote *z, const json_t *request, struct prf_error *err)
                : zygote_run_forked(z, &o, err);
 }
 
-/* Objects that are there now are not looked at by the garbage collector of each child,
-   which would copy the pages they are on. */
+/* What every child would do again: import what a run needs. Then objects that are there
+   now are kept from the garbage collector, which would copy the pages they are on. */
 static void
-zygote_freeze(void)
+zygote_warm_up(void)
 {
+    static const char *const modules[] = {"faulthandler", "pyprofiler._driver"};
+    for (size_t i = 0; i < sizeof modules / sizeof *modules; i++) {
+        Py_XDECREF(PyImport_ImportModule(modules[i]));
+    }
     PyObject *gc = PyImport_ImportModule("gc");
     Py_XDECREF(gc == NULL ? NULL : PyObject_CallMethod(gc, "freeze", NULL));
     Py_XDECREF(gc);
@@ -305,7 +309,7 @@ zygote_import(struct zygote *z, const json_t *request, struct prf_error *err)
     if (answer == NULL) {
         return prf_fail(err, PRF_ENOMEM, "out of memory while listing cases");
     }
-    zygote_freeze();
+    zygote_warm_up();
     return prf_control_send(z->control, answer, err);
 }
 
