@@ -23,14 +23,9 @@ def printed(bin_dir):
 
 
 def options_of_help(text):
-    """Options at the start of a line, their short and other names included."""
-    found = set()
-    for line in text.splitlines():
-        if line.lstrip().startswith("-"):
-            names = re.match(r"\s*((?:(?:^|,\s*|\s)-{1,2}[\w-]+(?:\[?[= ]\[?<?[A-Z.|a-z]+>?\]?)?)+)",
-                             line)
-            found |= set(re.findall(r"(?<![\w-])--?[a-zA-Z][\w-]*", names.group(1)))
-    return found
+    """Long and short options that have an entry of their own in a --help."""
+    entries = re.findall(r"^  (?:(-\w), |    )(--[\w-]+)", text, re.M)
+    return {name for entry in entries for name in entry if name}
 
 
 def options_of_page(name):
