@@ -43,7 +43,8 @@ load_row(struct prf_sqlite *s, struct prf_loader *loader, struct prf_error *err)
 {
     int rc = prf_sql_step(s, loader->statement, err);
     if (rc == 0) {
-        return prf_fail(err, PRF_ECORRUPT, "'%s' is damaged: a row is missing", s->path);
+        return prf_fail(err, PRF_ECORRUPT, "'%s' is damaged: a row is missing",
+                        s->path);
     }
     return rc < 0 ? rc : 0;
 }
@@ -98,7 +99,8 @@ prf_sqlite_load_run(struct prf_sqlite *s, sqlite3_int64 key, struct prf_run *out
         " m.fingerprint, m.hostname, m.cpu, m.arch, m.kernel, m.os, m.n_cpus,"
         " m.ram_bytes, m.governor, m.turbo, m.aslr"
         " FROM run r JOIN commit_ c ON c.key = r.commit_"
-        " JOIN environment e ON e.key = r.environment JOIN machine m ON m.key = r.machine"
+        " JOIN environment e ON e.key = r.environment JOIN machine m ON m.key = "
+        "r.machine"
         " WHERE r.key = ?";
     struct prf_run run = {0};
     struct prf_loader l = {.arena = &run.arena};
@@ -176,8 +178,8 @@ static int
 load_note(struct prf_loader *l, struct prf_profile *profile)
 {
     /* Notes are few: each makes the list anew. */
-    const char **notes = prf_arena_alloc(&profile->arena,
-                                         (profile->n_notes + 1) * sizeof *notes);
+    const char **notes =
+        prf_arena_alloc(&profile->arena, (profile->n_notes + 1) * sizeof *notes);
     const char *text = prf_load_text(l, 2);
     if (notes == NULL || text == NULL) {
         return -1;
@@ -191,7 +193,8 @@ load_note(struct prf_loader *l, struct prf_profile *profile)
 }
 
 static void
-load_detail(struct prf_loader *l, const char *kind, int owner, struct prf_result *result)
+load_detail(struct prf_loader *l, const char *kind, int owner,
+            struct prf_result *result)
 {
     struct prf_profile *profile = result->profile;
     if (profile != NULL && strcmp(kind, "note") == 0) {

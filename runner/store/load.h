@@ -7,7 +7,7 @@
 struct prf_loader {
     sqlite3_stmt *statement; /* at a row */
     struct prf_arena *arena;
-    bool failed;             /* no memory */
+    bool failed; /* no memory */
 };
 
 /* A copy of the column, or NULL for NULL. */

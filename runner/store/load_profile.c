@@ -1,5 +1,5 @@
-/* The profile of a result: figures and marks always, sites and edges when asked for. The
-   tree is not in tables; it is in the recording. */
+/* The profile of a result: figures and marks always, sites and edges when asked for.
+   The tree is not in tables; it is in the recording. */
 #include <endian.h>
 #include <math.h>
 #include <stdlib.h>
@@ -19,13 +19,12 @@ static int
 load_profile_row(struct prf_sqlite *s, const struct prf_result_key *key,
                  struct profile_row *row, struct prf_error *err)
 {
-    static const char sql[] =
-        "SELECT pid, duration_ns, n_lost,"
-        " (SELECT value FROM text WHERE key = phase),"
-        " (SELECT value FROM text WHERE key = status),"
-        " (SELECT value FROM text WHERE key = site_columns),"
-        " (SELECT value FROM text WHERE key = edge_columns)"
-        " FROM profile WHERE run = ? AND series = ? AND n = ?";
+    static const char sql[] = "SELECT pid, duration_ns, n_lost,"
+                              " (SELECT value FROM text WHERE key = phase),"
+                              " (SELECT value FROM text WHERE key = status),"
+                              " (SELECT value FROM text WHERE key = site_columns),"
+                              " (SELECT value FROM text WHERE key = edge_columns)"
+                              " FROM profile WHERE run = ? AND series = ? AND n = ?";
     struct prf_loader l = {0};
     int rc = prf_sql_prepare(s, sql, PRF_ARGS(PRF_KEY(key)), &l.statement, err);
     if (rc == 0 && (rc = prf_sql_step(s, l.statement, err)) == 1) {
@@ -97,10 +96,11 @@ load_metrics(struct prf_sqlite *s, const struct prf_result_key *key,
         return rc;
     }
     profile->metrics = prf_load_alloc(&l, n, sizeof *profile->metrics);
-    if (profile->metrics != NULL) {
-        rc = prf_sql_prepare(s, sql, PRF_ARGS(PRF_KEY(key)), &l.statement, err);
+    if (profile->metrics == NULL) {
+        return prf_load_end(&l, 0, err);
     }
-    while (rc >= 0 && !l.failed && profile->n_metrics < n &&
+    rc = prf_sql_prepare(s, sql, PRF_ARGS(PRF_KEY(key)), &l.statement, err);
+    while (rc >= 0 && profile->n_metrics < n &&
            (rc = prf_sql_step(s, l.statement, err)) == 1) {
         load_metric(&l, &profile->metrics[profile->n_metrics++]);
     }
@@ -133,10 +133,11 @@ load_marks(struct prf_sqlite *s, const struct prf_result_key *key,
         return rc;
     }
     profile->marks = prf_load_alloc(&l, n, sizeof *profile->marks);
-    if (profile->marks != NULL) {
-        rc = prf_sql_prepare(s, sql, PRF_ARGS(PRF_KEY(key)), &l.statement, err);
+    if (profile->marks == NULL) {
+        return prf_load_end(&l, 0, err);
     }
-    while (rc >= 0 && !l.failed && profile->n_marks < n &&
+    rc = prf_sql_prepare(s, sql, PRF_ARGS(PRF_KEY(key)), &l.statement, err);
+    while (rc >= 0 && profile->n_marks < n &&
            (rc = prf_sql_step(s, l.statement, err)) == 1) {
         profile->marks[profile->n_marks++] =
             (struct prf_mark){.name = prf_load_text(&l, 0),
@@ -166,22 +167,24 @@ load_columns(struct prf_sqlite *s, const char *text, struct prf_table *table,
     size_t i;
     int rc = 0;
     table->columns = prf_load_alloc(&l, json_array_size(list), sizeof *table->columns);
-    json_array_foreach(list, i, item) {
-        const char *name = NULL;
-        const char *unit = NULL;
-        int better = 0;
-        if (json_unpack(item, "[s, s?, i]", &name, &unit, &better) < 0) {
+    json_array_foreach(list, i, item)
+    {
+        const char *name = json_string_value(json_array_get(item, 0));
+        const char *unit = json_string_value(json_array_get(item, 1)); /* or null */
+        json_t *better = json_array_get(item, 2);
+        if (name == NULL || !json_is_integer(better)) {
             break;
         }
         if (table->columns != NULL) {
-            table->columns[table->n_columns++] =
-                (struct prf_column){.name = load_copy(&l, name),
-                                    .unit = load_copy(&l, unit),
-                                    .better = (enum prf_better)better};
+            table->columns[table->n_columns++] = (struct prf_column){
+                .name = load_copy(&l, name),
+                .unit = load_copy(&l, unit),
+                .better = (enum prf_better)json_integer_value(better)};
         }
     }
     if (!l.failed && (list == NULL || i < json_array_size(list))) {
-        rc = prf_fail(err, PRF_ECORRUPT, "'%s' is damaged: columns '%s'", s->path, text);
+        rc =
+            prf_fail(err, PRF_ECORRUPT, "'%s' is damaged: columns '%s'", s->path, text);
     }
     json_decref(list);
     return prf_load_end(&l, rc, err);
@@ -231,7 +234,8 @@ load_table(struct prf_sqlite *s, const char *const sql[2],
         return rc;
     }
     table->keys = prf_load_alloc(l, keys->n, sizeof *table->keys);
-    table->values = prf_load_alloc(l, keys->n * table->n_columns, sizeof *table->values);
+    table->values =
+        prf_load_alloc(l, keys->n * table->n_columns, sizeof *table->values);
     keys->keys = calloc(keys->n, sizeof *keys->keys);
     l->failed = l->failed || keys->keys == NULL;
     if (!l->failed) {
@@ -256,7 +260,8 @@ load_compare(const void *a, const void *b)
 
 /* All functions that occur, each once, sorted, 0 ("no function") first. */
 static size_t
-load_unique(const struct row_keys *sites, const struct row_keys *edges, sqlite3_int64 *out)
+load_unique(const struct row_keys *sites, const struct row_keys *edges,
+            sqlite3_int64 *out)
 {
     size_t n = 0;
     size_t n_unique = 1;

@@ -1,6 +1,6 @@
-/* Choosing results: a query becomes the keys of its results, in measuring order, and each
-   is loaded by its key. So every variant of the query loads the same way, results stream,
-   and the cost is that of what is asked for, not of what is stored. */
+/* Choosing results: a query becomes the keys of its results, in measuring order, and
+   each is loaded by its key. So every variant of the query loads the same way, results
+   stream, and the cost is that of what is asked for, not of what is stored. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,8 +12,8 @@
 
 #define CANDIDATES_MAX 8
 
-/* The two kinds of ids. `sql`: the ids from ?1 to before ?2 in order, and three integers
-   that the caller wants of the row. */
+/* The two kinds of ids. `sql`: the ids from ?1 to before ?2 in order, and three
+   integers that the caller wants of the row. */
 struct id_kind {
     const char *noun;
     const char *sql;
@@ -26,8 +26,8 @@ static const char result_by_id[] = "SELECT id, run, series, n FROM result"
 static const struct id_kind id_run = {"run", run_by_id};
 static const struct id_kind id_result = {"result", result_by_id};
 
-/* The rows of a statement of id_kind: how many there are, their ids as text, the integers
-   of the first. An id that is `exact` is the only one. */
+/* The rows of a statement of id_kind: how many there are, their ids as text, the
+   integers of the first. An id that is `exact` is the only one. */
 static int
 read_candidates(struct prf_sqlite *s, sqlite3_stmt *statement, const char *exact,
                 struct prf_strbuf *list, sqlite3_int64 out[3], struct prf_error *err)
@@ -73,7 +73,8 @@ read_id(struct prf_sqlite *s, const struct id_kind *kind, const char *id,
         rc = read_candidates(s, statement, id, &list, out, err);
     }
     if (rc == 0) {
-        rc = prf_fail(err, PRF_ENOTFOUND, "no %s '%s' in '%s'", kind->noun, id, s->path);
+        rc =
+            prf_fail(err, PRF_ENOTFOUND, "no %s '%s' in '%s'", kind->noun, id, s->path);
     } else if (rc > 1) {
         rc = prf_fail(err, PRF_ENOTFOUND, "%s '%s' is ambiguous, it may be: %s",
                       kind->noun, id, prf_strbuf_text(&list));
@@ -87,7 +88,8 @@ out:
 
 #define PICK_MAX 16
 
-/* A SELECT of keys in the making: its conditions, and the values of their '?' in order. */
+/* A SELECT of keys in the making: its conditions, and the values of their '?' in order.
+ */
 struct pick {
     struct prf_strbuf where;
     struct prf_sql_value values[PICK_MAX];
@@ -126,18 +128,20 @@ pick_ends_part(const char *id, size_t len)
                        (len > 1 && strcmp(id + len - 2, "::") == 0));
 }
 
-/* The case with that id, or all below it. A range finds them in the index of series, the
-   next characters say whether the prefix ends where a part of the id does. */
+/* The case with that id, or all below it. A range finds them in the index of series,
+   the next characters say whether the prefix ends where a part of the id does. */
 static void
 pick_case(struct pick *pick, const char *id)
 {
     size_t len = strlen(id);
     sqlite3_int64 next = (sqlite3_int64)len + 1;
     prf_strbuf_addf(&pick->case_end, "%s\xff", id);
-    /* Counted in bytes as `len` is: a prefix from elsewhere may end within a character. */
+    /* Counted in bytes as `len` is: a prefix from elsewhere may end within a character.
+     */
     pick_and(pick,
              "x.series IN (SELECT key FROM series WHERE case_id >= ? AND case_id < ?"
-             " AND (? OR case_id = ? OR substr(CAST(case_id AS BLOB), ?, 1) IN (X'2F', X'5B')"
+             " AND (? OR case_id = ? OR substr(CAST(case_id AS BLOB), ?, 1) IN (X'2F', "
+             "X'5B')"
              " OR substr(CAST(case_id AS BLOB), ?, 2) = X'3A3A'))",
              PRF_ARGS(PRF_TEXT(id), PRF_TEXT(pick->case_end.data),
                       PRF_INT(pick_ends_part(id, len)), PRF_TEXT(id), PRF_INT(next),
@@ -345,7 +349,8 @@ prf_sqlite_recording(struct prf_store *store, const char *result_id, void **data
     if (rc < 0) {
         return rc;
     }
-    rc = prf_sql_prepare(s, sql, PRF_ARGS(PRF_INT(key[0]), PRF_INT(key[1]), PRF_INT(key[2])),
+    rc = prf_sql_prepare(s, sql,
+                         PRF_ARGS(PRF_INT(key[0]), PRF_INT(key[1]), PRF_INT(key[2])),
                          &statement, err);
     if (rc == 0) {
         rc = prf_sql_step(s, statement, err);
@@ -382,7 +387,8 @@ prf_sqlite_describe(struct prf_store *store, struct prf_store_info *info,
                     struct prf_error *err)
 {
     /* The sum over runs: counting a million results takes longer. */
-    static const char counts[] = "SELECT count(*), coalesce(sum(n_results), 0) FROM run";
+    static const char counts[] =
+        "SELECT count(*), coalesce(sum(n_results), 0) FROM run";
     static const char version[] = "PRAGMA user_version";
     struct prf_sqlite *s = (struct prf_sqlite *)store;
     sqlite3_int64 n[3];

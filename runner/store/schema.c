@@ -5,8 +5,8 @@
 
 /* Version 1. What is asked for often (run, result, metric, sample, mark) is apart from
    what is big (site, edge, detail, artifact). A result's rows lie side by side, run by
-   run, so that reading one run touches few pages however large the store is. Names occur
-   once, in `text`. */
+   run, so that reading one run touches few pages however large the store is. Names
+   occur once, in `text`. */
 static const char step_1[] =
     "CREATE TABLE text ("
     "  key INTEGER PRIMARY KEY, value TEXT NOT NULL UNIQUE) STRICT;"
@@ -22,9 +22,11 @@ static const char step_1[] =
     "  host TEXT, flags TEXT, libpython TEXT) STRICT;"
     "CREATE INDEX environment_executable ON environment (executable);"
 
-    /* One row for each state that was measured: a commit may come with several trees. */
+    /* One row for each state that was measured: a commit may come with several trees.
+     */
     "CREATE TABLE commit_ ("
-    "  key INTEGER PRIMARY KEY, id TEXT, branch TEXT, dirty INTEGER NOT NULL, tree TEXT,"
+    "  key INTEGER PRIMARY KEY, id TEXT, branch TEXT, dirty INTEGER NOT NULL, tree "
+    "TEXT,"
     "  author_time INTEGER, root TEXT, note TEXT) STRICT;"
     "CREATE INDEX commit_id ON commit_ (id);"
 
@@ -37,8 +39,8 @@ static const char step_1[] =
     "  n_results INTEGER NOT NULL DEFAULT 0) STRICT;"
     "CREATE INDEX run_commit ON run (commit_, id);"
 
-    /* (last_run, last_n) is the newest result: without it, the newest of each case would
-       be a walk through all results. */
+    /* (last_run, last_n) is the newest result: without it, the newest of each case
+       would be a walk through all results. */
     "CREATE TABLE series ("
     "  key INTEGER PRIMARY KEY, case_id TEXT NOT NULL, profiler TEXT NOT NULL,"
     "  last_run INTEGER, last_n INTEGER, UNIQUE (case_id, profiler)) STRICT;"
@@ -90,21 +92,24 @@ static const char step_1[] =
 
     "CREATE TABLE code ("
     "  key INTEGER PRIMARY KEY, file INTEGER NOT NULL REFERENCES text,"
-    "  name INTEGER NOT NULL REFERENCES text, qualname INTEGER NOT NULL REFERENCES text,"
+    "  name INTEGER NOT NULL REFERENCES text, qualname INTEGER NOT NULL REFERENCES "
+    "text,"
     "  first_line INTEGER NOT NULL, flags INTEGER NOT NULL,"
     "  UNIQUE (qualname, file, name, first_line, flags)) STRICT;"
 
     /* `data`: one varint (zigzag LEB128) for each of the profile's columns. No foreign
-       key to the result, that would be a look-up for each of thousands of rows: they are
-       written with it, in one transaction. */
+       key to the result, that would be a look-up for each of thousands of rows: they
+       are written with it, in one transaction. */
     "CREATE TABLE site ("
     "  run INTEGER NOT NULL, series INTEGER NOT NULL, n INTEGER NOT NULL,"
     "  position INTEGER NOT NULL, code INTEGER NOT NULL, line INTEGER NOT NULL,"
-    "  data BLOB NOT NULL, PRIMARY KEY (run, series, n, position)) WITHOUT ROWID, STRICT;"
+    "  data BLOB NOT NULL, PRIMARY KEY (run, series, n, position)) WITHOUT ROWID, "
+    "STRICT;"
     "CREATE TABLE edge ("
     "  run INTEGER NOT NULL, series INTEGER NOT NULL, n INTEGER NOT NULL,"
     "  position INTEGER NOT NULL, caller INTEGER NOT NULL, callee INTEGER NOT NULL,"
-    "  data BLOB NOT NULL, PRIMARY KEY (run, series, n, position)) WITHOUT ROWID, STRICT;"
+    "  data BLOB NOT NULL, PRIMARY KEY (run, series, n, position)) WITHOUT ROWID, "
+    "STRICT;"
     "CREATE TRIGGER result_gone AFTER DELETE ON result BEGIN"
     "  DELETE FROM site WHERE run = old.run AND series = old.series AND n = old.n;"
     "  DELETE FROM edge WHERE run = old.run AND series = old.series AND n = old.n;"
@@ -171,10 +176,11 @@ prf_schema_check(struct prf_sqlite *s, const struct prf_schema *schema, int *ver
                         s->path);
     }
     if (*version > schema->n_steps) {
-        return prf_fail(err, PRF_ESTORE,
-                        "'%s' was written by a newer pyprofiler (version %d of the store,"
-                        " this one knows up to %d): update pyprofiler",
-                        s->path, *version, schema->n_steps);
+        return prf_fail(
+            err, PRF_ESTORE,
+            "'%s' was written by a newer pyprofiler (version %d of the store,"
+            " this one knows up to %d): update pyprofiler",
+            s->path, *version, schema->n_steps);
     }
     return 0;
 }

@@ -15,10 +15,10 @@ struct prf_schema {
 
 extern const struct prf_schema prf_schema_current;
 
-/* PRF_ESTORE: made by a newer program; PRF_ECORRUPT: not a store. *version is the file's,
-   0 for an empty one. */
-int prf_schema_check(struct prf_sqlite *s, const struct prf_schema *schema, int *version,
-                     struct prf_error *err);
+/* PRF_ESTORE: made by a newer program; PRF_ECORRUPT: not a store. *version is the
+   file's, 0 for an empty one. */
+int prf_schema_check(struct prf_sqlite *s, const struct prf_schema *schema,
+                     int *version, struct prf_error *err);
 
 /* Brings the file to the schema's version, each step in a transaction of its own. Safe
    when several processes do it at once. */

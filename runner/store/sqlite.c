@@ -10,8 +10,8 @@
 #include "schema.h"
 #include "strbuf.h"
 
-/* How long a writer waits for the others. A transaction takes well under 1 ms, one with a
-   big profile some 50 ms, so this is many writers or a hung one. */
+/* How long a writer waits for the others. A transaction takes well under 1 ms, one with
+   a big profile some 50 ms, so this is many writers or a hung one. */
 #define BUSY_TIMEOUT_MS 30000
 
 int
@@ -27,13 +27,14 @@ prf_sql_fail(struct prf_sqlite *s, struct prf_error *err)
                         "'%s' is locked by another process: try again when it is done",
                         s->path);
     case SQLITE_FULL:
-        return prf_fail(err, PRF_ESTORE, "no space left for '%s': make room on its disk",
-                        s->path);
-    case SQLITE_READONLY:
         return prf_fail(err, PRF_ESTORE,
-                        "'%s' cannot be written: check the permissions of the file and of"
-                        " its folder, or name another store",
-                        s->path);
+                        "no space left for '%s': make room on its disk", s->path);
+    case SQLITE_READONLY:
+        return prf_fail(
+            err, PRF_ESTORE,
+            "'%s' cannot be written: check the permissions of the file and of"
+            " its folder, or name another store",
+            s->path);
     case SQLITE_CANTOPEN:
     case SQLITE_PERM:
     case SQLITE_AUTH:
@@ -43,14 +44,15 @@ prf_sql_fail(struct prf_sqlite *s, struct prf_error *err)
     case SQLITE_IOERR:
         return prf_fail(err, PRF_ESTORE, "cannot read or write '%s': %s", s->path, why);
     case SQLITE_NOTADB:
-        return prf_fail(err, PRF_ECORRUPT,
-                        "'%s' is not a result store: move it away, or name another store",
-                        s->path);
+        return prf_fail(
+            err, PRF_ECORRUPT,
+            "'%s' is not a result store: move it away, or name another store", s->path);
     case SQLITE_CORRUPT:
-        return prf_fail(err, PRF_ECORRUPT,
-                        "'%s' is damaged: move it away to begin a new one ('sqlite3 FILE"
-                        " .recover' may save what it holds)",
-                        s->path);
+        return prf_fail(
+            err, PRF_ECORRUPT,
+            "'%s' is damaged: move it away to begin a new one ('sqlite3 FILE"
+            " .recover' may save what it holds)",
+            s->path);
     case SQLITE_NOMEM:
         return prf_fail(err, PRF_ENOMEM, "out of memory");
     default:
@@ -104,8 +106,8 @@ sqlite_cached(struct prf_sqlite *s, const char *sql, sqlite3_stmt **out,
         PRF_BUG("more statements than PRF_SQLITE_STATEMENTS");
     }
     sqlite3_stmt *statement;
-    if (sqlite3_prepare_v3(s->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, NULL) !=
-        SQLITE_OK) {
+    if (sqlite3_prepare_v3(s->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement,
+                           NULL) != SQLITE_OK) {
         return prf_sql_fail(s, err);
     }
     s->cache[s->n_cached++] = (struct prf_sqlite_cached){sql, statement};
@@ -114,8 +116,9 @@ sqlite_cached(struct prf_sqlite *s, const char *sql, sqlite3_stmt **out,
 }
 
 int
-prf_sql_prepare(struct prf_sqlite *s, const char *sql, const struct prf_sql_value *values,
-                size_t n, sqlite3_stmt **out, struct prf_error *err)
+prf_sql_prepare(struct prf_sqlite *s, const char *sql,
+                const struct prf_sql_value *values, size_t n, sqlite3_stmt **out,
+                struct prf_error *err)
 {
     int rc = sqlite_cached(s, sql, out, err);
     return rc < 0 ? rc : prf_sql_bind(s, *out, values, n, err);
@@ -171,8 +174,9 @@ prf_sql_integers(struct prf_sqlite *s, const char *sql,
 int
 prf_sql_script(struct prf_sqlite *s, const char *sql, struct prf_error *err)
 {
-    return sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0
-                                                                  : prf_sql_fail(s, err);
+    return sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK
+               ? 0
+               : prf_sql_fail(s, err);
 }
 
 int
@@ -231,9 +235,9 @@ sqlite_connect(struct prf_sqlite *s, const char *name, int flags, struct prf_err
     return 0;
 }
 
-/* A store whose folder cannot be written, on a read-only disk for instance: the log's index
-   cannot be made there, but nobody can be writing either. With a log that holds something
-   it would be wrong, parts would be missing. */
+/* A store whose folder cannot be written, on a read-only disk for instance: the log's
+   index cannot be made there, but nobody can be writing either. With a log that holds
+   something it would be wrong, parts would be missing. */
 static int
 sqlite_connect_immutable(struct prf_sqlite *s, struct prf_error *err)
 {
@@ -259,8 +263,8 @@ sqlite_connect_immutable(struct prf_sqlite *s, struct prf_error *err)
     }
     prf_strbuf_adds(&text, "?immutable=1");
     rc = text.failed ? prf_fail(err, PRF_ENOMEM, "out of memory")
-                     : sqlite_connect(s, text.data, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI,
-                                      err);
+                     : sqlite_connect(s, text.data,
+                                      SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, err);
 out:
     prf_strbuf_release(&text);
     return rc;
@@ -286,12 +290,14 @@ static int
 sqlite_open_write(struct prf_sqlite *s, struct prf_error *err)
 {
     int version;
-    int rc = sqlite_connect(s, s->path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, err);
+    int rc =
+        sqlite_connect(s, s->path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, err);
     if (rc == 0 && sqlite3_db_readonly(s->db, "main") == 1) {
-        rc = prf_fail(err, PRF_ESTORE,
-                      "'%s' cannot be written: check the permissions of the file and of its"
-                      " folder, or name another store",
-                      s->path);
+        rc = prf_fail(
+            err, PRF_ESTORE,
+            "'%s' cannot be written: check the permissions of the file and of its"
+            " folder, or name another store",
+            s->path);
     }
     if (rc == 0) {
         rc = prf_schema_check(s, &prf_schema_current, &version, err);
@@ -305,14 +311,15 @@ sqlite_open_write(struct prf_sqlite *s, struct prf_error *err)
 static int
 sqlite_open_read(struct prf_sqlite *s, struct prf_error *err)
 {
-    int version;
+    int version = 0;
     struct prf_error why = {0};
     /* Opened for writing where possible: what a killed run left is taken in. */
     int rc = sqlite_connect(s, s->path, SQLITE_OPEN_READWRITE, &why);
     if (rc == 0) {
         rc = prf_schema_check(s, &prf_schema_current, &version, &why);
     }
-    if (rc == PRF_ESTORE && (sqlite3_errcode(s->db) & 0xff) == SQLITE_CANTOPEN) {
+    int code = sqlite3_errcode(s->db) & 0xff;
+    if (rc == PRF_ESTORE && (code == SQLITE_CANTOPEN || code == SQLITE_READONLY)) {
         rc = sqlite_connect_immutable(s, err);
         if (rc == 0) {
             rc = prf_schema_check(s, &prf_schema_current, &version, err);
@@ -324,10 +331,11 @@ sqlite_open_read(struct prf_sqlite *s, struct prf_error *err)
         return rc;
     }
     if (sqlite3_db_readonly(s->db, "main") == 1) {
-        return prf_fail(err, PRF_ESTORE,
-                        "'%s' is of an older version and cannot be written: copy it to a"
-                        " folder where it can be brought up to date",
-                        s->path);
+        return prf_fail(
+            err, PRF_ESTORE,
+            "'%s' is of an older version and cannot be written: copy it to a"
+            " folder where it can be brought up to date",
+            s->path);
     }
     return prf_schema_migrate(s, &prf_schema_current, err);
 }
@@ -342,15 +350,18 @@ prf_sqlite_open(const char *path, enum prf_store_mode mode, struct prf_store **o
         return prf_fail(err, PRF_ENOMEM, "out of memory");
     }
     s->base.ops = &sqlite_ops;
-    int rc = mode == PRF_STORE_WRITE ? sqlite_open_write(s, err) : sqlite_open_read(s, err);
+    int rc =
+        mode == PRF_STORE_WRITE ? sqlite_open_write(s, err) : sqlite_open_read(s, err);
     if (rc == 0) {
-        /* NORMAL: a killed process loses nothing, the kernel has the log; a power failure
-           may cost the last commits but never the file, and no commit waits for a disk. */
-        rc = prf_sql_script(s,
-                            mode == PRF_STORE_WRITE
-                                ? "PRAGMA foreign_keys = ON; PRAGMA synchronous = NORMAL;"
-                                : "PRAGMA query_only = ON;",
-                            err);
+        /* NORMAL: a killed process loses nothing, the kernel has the log; a power
+           failure may cost the last commits but never the file, and no commit waits for
+           a disk. */
+        rc = prf_sql_script(
+            s,
+            mode == PRF_STORE_WRITE
+                ? "PRAGMA foreign_keys = ON; PRAGMA synchronous = NORMAL;"
+                : "PRAGMA query_only = ON;",
+            err);
     }
     if (rc < 0) {
         sqlite_close(&s->base);

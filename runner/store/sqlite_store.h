@@ -36,10 +36,22 @@ struct prf_sql_value {
     size_t size; /* blobs */
 };
 
-#define PRF_INT(x) {.type = PRF_SQL_INT, .integer = (x)}
-#define PRF_REAL(x) {.type = PRF_SQL_REAL, .real = (x)}
-#define PRF_TEXT(x) {.type = PRF_SQL_TEXT, .data = (x)} /* NULL is NULL */
-#define PRF_BLOB(x, n) {.type = PRF_SQL_BLOB, .data = (x), .size = (n)}
+#define PRF_INT(x)                                                                     \
+    {                                                                                  \
+        .type = PRF_SQL_INT, .integer = (x)                                            \
+    }
+#define PRF_REAL(x)                                                                    \
+    {                                                                                  \
+        .type = PRF_SQL_REAL, .real = (x)                                              \
+    }
+#define PRF_TEXT(x)                                                                    \
+    {                                                                                  \
+        .type = PRF_SQL_TEXT, .data = (x)                                              \
+    } /* NULL is NULL */
+#define PRF_BLOB(x, n)                                                                 \
+    {                                                                                  \
+        .type = PRF_SQL_BLOB, .data = (x), .size = (n)                                 \
+    }
 #define PRF_KEY(k) PRF_INT((k)->run), PRF_INT((k)->series), PRF_INT((k)->n)
 
 /* Two arguments: an array of values and how many they are. */
@@ -75,9 +87,9 @@ int prf_sql_script(struct prf_sqlite *s, const char *sql, struct prf_error *err)
 /* Sets the text for what SQLite says went wrong last; returns the code. */
 int prf_sql_fail(struct prf_sqlite *s, struct prf_error *err);
 
-/* A write transaction: takes the write lock at once, since a transaction that reads first
-   fails when it cannot upgrade, and no timeout helps it. End it with the result so far:
-   commits on 0, rolls back otherwise, returns the final result. */
+/* A write transaction: takes the write lock at once, since a transaction that reads
+   first fails when it cannot upgrade, and no timeout helps it. End it with the result
+   so far: commits on 0, rolls back otherwise, returns the final result. */
 int prf_sql_begin(struct prf_sqlite *s, struct prf_error *err);
 int prf_sql_end(struct prf_sqlite *s, int rc, struct prf_error *err);
 
@@ -96,7 +108,8 @@ int prf_sqlite_recording(struct prf_store *store, const char *result_id, void **
 int prf_sqlite_describe(struct prf_store *store, struct prf_store_info *info,
                         struct prf_error *err);
 
-/* load.c: rows into models, strings in the model's arena. PRF_ENOTFOUND: no such row. */
+/* load.c: rows into models, strings in the model's arena. PRF_ENOTFOUND: no such row.
+ */
 int prf_sqlite_load_run(struct prf_sqlite *s, sqlite3_int64 key, struct prf_run *out,
                         struct prf_error *err);
 int prf_sqlite_load_result(struct prf_sqlite *s, const struct prf_result_key *key,

@@ -1,5 +1,5 @@
-/* The store as its callers see it: opens the implementation and passes calls on. Knows no
-   SQL. See store.h. */
+/* The store as its callers see it: opens the implementation and passes calls on. Knows
+   no SQL. See store.h. */
 #include "store.h"
 
 #include <errno.h>
@@ -15,8 +15,8 @@
 #include "path.h"
 #include "store_ops.h"
 
-/* A folder of ours hides itself from git. A folder the user named (--store) and had before
-   is left alone: ignoring all of it could hide their files. */
+/* A folder of ours hides itself from git. A folder the user named (--store) and had
+   before is left alone: ignoring all of it could hide their files. */
 static int
 store_make_folder(const char *folder, struct prf_error *err)
 {
@@ -32,7 +32,8 @@ store_make_folder(const char *folder, struct prf_error *err)
     if (ignore == NULL) {
         return prf_fail(err, PRF_ENOMEM, "out of memory");
     }
-    /* No error of its own: a folder that cannot be written is told by opening the store. */
+    /* No error of its own: a folder that cannot be written is told by opening the
+     * store. */
     int fd = open(ignore, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (fd >= 0) {
         if (write(fd, "*\n", 2) != 2) {

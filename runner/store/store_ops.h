@@ -1,5 +1,5 @@
-/* What one implementation of the store provides; store.c calls nothing else. SQLite is the
-   first, a server for a team can be the second. Contracts: see store.h, function by
+/* What one implementation of the store provides; store.c calls nothing else. SQLite is
+   the first, a server for a team can be the second. Contracts: see store.h, function by
    function. */
 #ifndef PRF_STORE_OPS_H
 #define PRF_STORE_OPS_H

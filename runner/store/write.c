@@ -1,5 +1,5 @@
-/* Writing runs and results. Everything that repeats (machines, texts, functions) is a row
-   of its own, found again by its content. */
+/* Writing runs and results. Everything that repeats (machines, texts, functions) is a
+   row of its own, found again by its content. */
 #include <endian.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +11,8 @@
 #include "strbuf.h"
 
 const struct prf_detail prf_details[] = {
-    {"reason", offsetof(struct prf_result, reason), offsetof(struct prf_profile, reason)},
+    {"reason", offsetof(struct prf_result, reason),
+     offsetof(struct prf_profile, reason)},
     {"traceback", offsetof(struct prf_result, traceback),
      offsetof(struct prf_profile, traceback)},
     {"output", offsetof(struct prf_result, output), PRF_NOWHERE},
@@ -68,7 +69,8 @@ write_machine(struct prf_sqlite *s, const struct prf_machine *m, sqlite3_int64 *
               struct prf_error *err)
 {
     static const char find[] =
-        "SELECT key FROM machine WHERE fingerprint IS ?1 AND hostname IS ?2 AND cpu IS ?3"
+        "SELECT key FROM machine WHERE fingerprint IS ?1 AND hostname IS ?2 AND cpu IS "
+        "?3"
         " AND arch IS ?4 AND kernel IS ?5 AND os IS ?6 AND n_cpus IS ?7"
         " AND ram_bytes IS ?8 AND governor IS ?9 AND turbo IS ?10 AND aslr IS ?11";
     static const char add[] =
@@ -111,9 +113,10 @@ write_commit(struct prf_sqlite *s, const struct prf_commit *c, sqlite3_int64 *ke
         "INSERT INTO commit_ (id, branch, dirty, tree, author_time, root, note)"
         " VALUES (?,?,?,?,?,?,?)";
     return write_intern(s, (const char *const[]){find, add},
-                        PRF_ARGS(PRF_TEXT(c->id), PRF_TEXT(c->branch), PRF_INT(c->dirty),
-                                 PRF_TEXT(c->tree), PRF_INT(c->author_time),
-                                 PRF_TEXT(c->root), PRF_TEXT(c->note)),
+                        PRF_ARGS(PRF_TEXT(c->id), PRF_TEXT(c->branch),
+                                 PRF_INT(c->dirty), PRF_TEXT(c->tree),
+                                 PRF_INT(c->author_time), PRF_TEXT(c->root),
+                                 PRF_TEXT(c->note)),
                         key, err);
 }
 
@@ -160,7 +163,8 @@ int
 prf_sqlite_finish_run(struct prf_store *store, const char *run_id, int64_t duration_ns,
                       struct prf_error *err)
 {
-    static const char sql[] = "UPDATE run SET duration_ns = ?2 WHERE id = ?1 RETURNING key";
+    static const char sql[] =
+        "UPDATE run SET duration_ns = ?2 WHERE id = ?1 RETURNING key";
     struct prf_sqlite *s = (struct prf_sqlite *)store;
     int rc = prf_sql_integers(s, sql, PRF_ARGS(PRF_TEXT(run_id), PRF_INT(duration_ns)),
                               NULL, 0, err);
@@ -177,14 +181,16 @@ write_key(struct prf_sqlite *s, const struct prf_result *result,
 {
     static const char count[] = "UPDATE run SET n_results = n_results + 1 WHERE id = ?"
                                 " RETURNING key, n_results";
-    static const char find[] = "SELECT key FROM series WHERE case_id = ? AND profiler = ?";
+    static const char find[] =
+        "SELECT key FROM series WHERE case_id = ? AND profiler = ?";
     static const char add[] = "INSERT INTO series (case_id, profiler) VALUES (?,?)";
     static const char newest[] =
         "UPDATE series SET last_run = ?1, last_n = ?3 WHERE key = ?2"
         " AND (last_run IS NULL OR last_run = ?1 OR (SELECT id FROM run WHERE key ="
         " last_run) < (SELECT id FROM run WHERE key = ?1))";
     sqlite3_int64 run[2];
-    int rc = prf_sql_integers(s, count, PRF_ARGS(PRF_TEXT(result->run_id)), run, 2, err);
+    int rc =
+        prf_sql_integers(s, count, PRF_ARGS(PRF_TEXT(result->run_id)), run, 2, err);
     if (rc == 0) {
         return prf_fail(err, PRF_ENOTFOUND, "no run '%s' in '%s'", result->run_id,
                         s->path);
@@ -206,7 +212,8 @@ write_result_row(struct prf_sqlite *s, const struct prf_result_key *key,
 {
     static const char taken[] = "SELECT 1 FROM result WHERE id = ?";
     static const char add[] =
-        "INSERT INTO result (run, series, n, id, status, started_ns, duration_ns, cpu_ns,"
+        "INSERT INTO result (run, series, n, id, status, started_ns, duration_ns, "
+        "cpu_ns,"
         " max_rss_bytes, case_line, case_file, case_hash, options, signal)"
         " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
     struct prf_sql_value text[4];
@@ -216,8 +223,8 @@ write_result_row(struct prf_sqlite *s, const struct prf_result_key *key,
     }
     if (rc == 0) {
         rc = write_texts(
-            s, (const char *const[]){r->case_file, r->case_hash, r->options, r->signal}, 4,
-            text, err);
+            s, (const char *const[]){r->case_file, r->case_hash, r->options, r->signal},
+            4, text, err);
     }
     if (rc < 0) {
         return rc;
@@ -241,8 +248,8 @@ write_detail(struct prf_sqlite *s, const struct prf_result_key *key, const char 
         return 0;
     }
     return prf_sql_run(
-        s, add,
-        PRF_ARGS(PRF_KEY(key), PRF_TEXT(kind), PRF_INT(owner), PRF_TEXT(text)), err);
+        s, add, PRF_ARGS(PRF_KEY(key), PRF_TEXT(kind), PRF_INT(owner), PRF_TEXT(text)),
+        err);
 }
 
 static const char *
@@ -266,8 +273,8 @@ write_details(struct prf_sqlite *s, const struct prf_result_key *key,
         const char *mine = write_field(result, detail->in_result);
         const char *its = write_field(profile, detail->in_profile);
         if (mine != NULL && its != NULL && strcmp(mine, its) == 0) {
-            rc = write_detail(s, key, detail->kind, PRF_OF_RESULT | PRF_OF_PROFILE, mine,
-                              err);
+            rc = write_detail(s, key, detail->kind, PRF_OF_RESULT | PRF_OF_PROFILE,
+                              mine, err);
             continue;
         }
         rc = write_detail(s, key, detail->kind, PRF_OF_RESULT, mine, err);
@@ -300,11 +307,12 @@ write_metric(struct prf_sqlite *s, const struct prf_result_key *key, size_t posi
         memcpy(&bits, &metric->samples[i], sizeof bits);
         raw[i] = htole64(bits);
     }
-    int rc = write_texts(s, (const char *const[]){metric->name, metric->unit}, 2, text, err);
+    int rc =
+        write_texts(s, (const char *const[]){metric->name, metric->unit}, 2, text, err);
     if (rc == 0) {
         rc = prf_sql_run(s, add_metric,
-                         PRF_ARGS(PRF_KEY(key), PRF_INT((sqlite3_int64)position), text[0],
-                                  text[1], PRF_INT(metric->better),
+                         PRF_ARGS(PRF_KEY(key), PRF_INT((sqlite3_int64)position),
+                                  text[0], text[1], PRF_INT(metric->better),
                                   PRF_INT((sqlite3_int64)metric->n_warmup)),
                          err);
     }
@@ -369,14 +377,15 @@ struct codes {
 };
 
 static int
-write_code(struct prf_sqlite *s, struct codes *codes, uint32_t index, sqlite3_int64 *out,
-           struct prf_error *err)
+write_code(struct prf_sqlite *s, struct codes *codes, uint32_t index,
+           sqlite3_int64 *out, struct prf_error *err)
 {
     static const char find[] =
         "SELECT key FROM code WHERE qualname = ?3 AND file = ?1 AND name = ?2"
         " AND first_line = ?4 AND flags = ?5";
-    static const char add[] = "INSERT INTO code (file, name, qualname, first_line, flags)"
-                              " VALUES (?,?,?,?,?)";
+    static const char add[] =
+        "INSERT INTO code (file, name, qualname, first_line, flags)"
+        " VALUES (?,?,?,?,?)";
     *out = 0;
     if (index == 0 || index >= codes->profile->n_codes) {
         return 0; /* "no function": the caller of a root */
@@ -384,12 +393,12 @@ write_code(struct prf_sqlite *s, struct codes *codes, uint32_t index, sqlite3_in
     if (codes->keys[index] == 0) {
         const struct prf_function *code = &codes->profile->codes[index];
         struct prf_sql_value text[3];
-        int rc = write_texts(
-            s,
-            (const char *const[]){code->file ? code->file : "",
-                                  code->name ? code->name : "",
-                                  code->qualname ? code->qualname : ""},
-            3, text, err);
+        int rc =
+            write_texts(s,
+                        (const char *const[]){code->file ? code->file : "",
+                                              code->name ? code->name : "",
+                                              code->qualname ? code->qualname : ""},
+                        3, text, err);
         if (rc == 0) {
             rc = write_intern(s, (const char *const[]){find, add},
                               PRF_ARGS(text[0], text[1], text[2],
@@ -558,8 +567,8 @@ write_pack(const struct prf_result *result, struct packed *out, struct prf_error
     if ((out->data = malloc(bound)) == NULL) {
         return prf_fail(err, PRF_ENOMEM, "out of memory");
     }
-    out->size = ZSTD_compress(out->data, bound, result->recording, result->recording_size,
-                              ZSTD_CLEVEL_DEFAULT);
+    out->size = ZSTD_compress(out->data, bound, result->recording,
+                              result->recording_size, ZSTD_CLEVEL_DEFAULT);
     if (ZSTD_isError(out->size)) {
         return prf_fail(err, PRF_ESTORE, "cannot compress a recording: %s",
                         ZSTD_getErrorName(out->size));

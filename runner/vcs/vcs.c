@@ -97,8 +97,8 @@ vcs_note_closed(struct prf_strbuf *note, const char *folder, int code)
         prf_worktree_note(note, "no git repository holds '%s': 'git init' makes one",
                           folder);
     } else if (code == GIT_ENOTFOUND) {
-        prf_worktree_note(note, "'%s/.git' is damaged or no repository: see 'git status'",
-                          root);
+        prf_worktree_note(
+            note, "'%s/.git' is damaged or no repository: see 'git status'", root);
     } else {
         prf_worktree_note(note, "cannot read the repository of '%s': %s", folder,
                           prf_worktree_why());
@@ -136,7 +136,8 @@ describe_commit(struct describe *d, const git_oid *id)
     git_commit *commit = NULL;
     d->out->id = describe_hex(d, id);
     if (git_commit_lookup(&commit, d->repo, id) < 0) {
-        prf_worktree_note(&d->note, "commit %.12s is missing or damaged ('git fsck'): %s",
+        prf_worktree_note(&d->note,
+                          "commit %.12s is missing or damaged ('git fsck'): %s",
                           d->out->id == NULL ? "" : d->out->id, prf_worktree_why());
         return;
     }
@@ -262,12 +263,13 @@ vcs_resolve_commit(git_repository *repo, const char *revision, char out[41],
                           ? ", in this shallow clone ('git fetch --unshallow')"
                           : "");
     } else if (code == GIT_EAMBIGUOUS) {
-        rc = prf_fail(err, PRF_ENOTFOUND, "'%s' may be several commits: give more of its id",
-                      revision);
+        rc = prf_fail(err, PRF_ENOTFOUND,
+                      "'%s' may be several commits: give more of its id", revision);
     } else if (code == GIT_EINVALIDSPEC || code == GIT_EPEEL) {
         rc = prf_fail(err, PRF_ENOTFOUND, "'%s' does not name a commit", revision);
     } else {
-        rc = prf_fail(err, PRF_EVCS, "cannot find '%s': %s", revision, prf_worktree_why());
+        rc = prf_fail(err, PRF_EVCS, "cannot find '%s': %s", revision,
+                      prf_worktree_why());
     }
     git_object_free(commit);
     git_object_free(object);

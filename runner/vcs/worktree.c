@@ -1,5 +1,6 @@
 /* The tree of a work tree; see worktree.h. The index as it is, changed by what differs
-   from it on disk, is a sorted list of paths; trees are made of it bottom up in memory. */
+   from it on disk, is a sorted list of paths; trees are made of it bottom up in memory.
+ */
 #include "worktree.h"
 
 #include <errno.h>
@@ -11,8 +12,8 @@
 
 #include <pyprofiler/error.h>
 
-/* Uncommitted files are read whole to know their ids. A forgotten dump of gigabytes shall
-   not delay every run: beyond this the tree stays unknown. */
+/* Uncommitted files are read whole to know their ids. A forgotten dump of gigabytes
+   shall not delay every run: beyond this the tree stays unknown. */
 #define READ_MAX (512ull << 20)
 
 struct entry {
@@ -104,15 +105,15 @@ worktree_note_filter(struct worktree *wt, const char *path)
 {
     const char *filter = NULL;
     if (wt->filter_noted ||
-        git_attr_get(&filter, wt->repo, GIT_ATTR_CHECK_FILE_THEN_INDEX, path, "filter") <
-            0 ||
+        git_attr_get(&filter, wt->repo, GIT_ATTR_CHECK_FILE_THEN_INDEX, path,
+                     "filter") < 0 ||
         git_attr_value(filter) != GIT_ATTR_VALUE_STRING) {
         return;
     }
     wt->filter_noted = true;
     prf_worktree_note(wt->note,
-                      "'%s' counts as changed, the filter '%s' of git is not applied", path,
-                      filter);
+                      "'%s' counts as changed, the filter '%s' of git is not applied",
+                      path, filter);
 }
 
 static int
@@ -155,8 +156,8 @@ worktree_hash_file(struct worktree *wt, git_oid *out, const char *path,
     return rc;
 }
 
-/* With core.fileMode off, or a file that git does not know yet, the diff says which mode;
-   it says none for a conflict. */
+/* With core.fileMode off, or a file that git does not know yet, the diff says which
+   mode; it says none for a conflict. */
 static uint32_t
 worktree_mode(const git_diff_file *file, const struct stat *st)
 {
@@ -199,8 +200,8 @@ worktree_read(struct worktree *wt, const git_diff_file *file, struct entry *out)
     prf_strbuf_release(&full);
 }
 
-/* A submodule at the commit that is recorded: what differs is inside. One that is only an
-   empty folder has not been checked out, which is no change. */
+/* A submodule at the commit that is recorded: what differs is inside. One that is only
+   an empty folder has not been checked out, which is no change. */
 static void
 worktree_same_submodule(struct worktree *wt, const struct entry *now)
 {
@@ -219,13 +220,14 @@ worktree_apply(struct worktree *wt, git_index *index, const git_diff_delta *delt
     len -= len > 0 && path[len - 1] == '/';
     struct entry *entry = worktree_entry(wt, path, len);
     const git_index_entry *indexed = git_index_get_bypath(index, path, 0);
-    if (indexed != NULL && (indexed->flags_extended & GIT_INDEX_ENTRY_SKIP_WORKTREE) != 0) {
+    if (indexed != NULL &&
+        (indexed->flags_extended & GIT_INDEX_ENTRY_SKIP_WORKTREE) != 0) {
         return; /* a sparse checkout leaves it out of the work tree on purpose */
     }
     struct entry now = {.path = path, .len = len};
     worktree_read(wt, &delta->new_file, &now);
-    if (entry != NULL && entry->mode == GIT_FILEMODE_COMMIT && now.mode == entry->mode &&
-        (now.gone || git_oid_equal(&entry->id, &now.id))) {
+    if (entry != NULL && entry->mode == GIT_FILEMODE_COMMIT &&
+        now.mode == entry->mode && (now.gone || git_oid_equal(&entry->id, &now.id))) {
         worktree_same_submodule(wt, &now);
         return;
     }
@@ -236,8 +238,9 @@ worktree_apply(struct worktree *wt, git_index *index, const git_diff_delta *delt
     }
 }
 
-/* The tree of all entries from *i on that begin as entries[*i] does up to `prefix`. In a
-   list of paths sorted by bytes a folder's files lie together and in a tree's order. */
+/* The tree of all entries from *i on that begin as entries[*i] does up to `prefix`. In
+   a list of paths sorted by bytes a folder's files lie together and in a tree's order.
+ */
 static int
 worktree_build(const struct worktree *wt, size_t *i, size_t prefix, git_oid *out)
 {
@@ -293,7 +296,8 @@ worktree_changes(struct worktree *wt, git_index *index, git_diff **out)
 int
 prf_worktree_tree(git_repository *repo, git_oid *out, struct prf_strbuf *note)
 {
-    struct worktree wt = {.repo = repo, .root = git_repository_workdir(repo), .note = note};
+    struct worktree wt = {
+        .repo = repo, .root = git_repository_workdir(repo), .note = note};
     git_index *index = NULL;
     git_diff *diff = NULL;
     size_t first = 0;

@@ -1,5 +1,5 @@
-/* The tree that `git add -A && git write-tree` would make of the work tree as it is now,
-   found without writing anything: not to the index, not an object. */
+/* The tree that `git add -A && git write-tree` would make of the work tree as it is
+   now, found without writing anything: not to the index, not an object. */
 #ifndef PRF_WORKTREE_H
 #define PRF_WORKTREE_H
 
@@ -15,8 +15,8 @@ enum prf_worktree_found {
     PRF_WORKTREE_SUBMODULES, /* known, but a submodule has changes that no tree shows */
 };
 
-/* The tree in *out. What the reader should know is added to `note`. A negative result is
-   out of memory. */
+/* The tree in *out. What the reader should know is added to `note`. A negative result
+   is out of memory. */
 int prf_worktree_tree(git_repository *repo, git_oid *out, struct prf_strbuf *note);
 
 /* Adds a note, with what separates it from the one before. */

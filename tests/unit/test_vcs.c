@@ -16,25 +16,32 @@
 #include "path.h"
 #include "vcs.h"
 
+/* libgit2 1.5 forgets what its regular expressions matched, in repositories with
+   submodules. The leak sanitizer asks this function, if there is one. */
+const char *__lsan_default_suppressions(void);
+const char *
+__lsan_default_suppressions(void)
+{
+    return "leak:libpcre2\n";
+}
+
 static char top[] = "/tmp/prf-vcs-XXXXXX";
 
 /* A shell command in the temporary folder; it must succeed. */
-static void __attribute__((format(printf, 1, 2)))
-sh(const char *format, ...)
+static void __attribute__((format(printf, 1, 2))) sh(const char *format, ...)
 {
     char command[4096];
     va_list args;
     va_start(args, format);
     vsnprintf(command, sizeof command, format, args);
     va_end(args);
-    if (system(command) != 0) {
+    if (system(command) != 0) { /* NOLINT(cert-env33-c): a shell is what we want */
         fail_msg("failed: %s", command);
     }
 }
 
 /* The first line a shell command prints; a static buffer. */
-static const char *__attribute__((format(printf, 1, 2)))
-ask(const char *format, ...)
+static const char *__attribute__((format(printf, 1, 2))) ask(const char *format, ...)
 {
     static char line[2][512];
     static int turn;
@@ -45,7 +52,7 @@ ask(const char *format, ...)
     va_end(args);
     turn = !turn;
     line[turn][0] = '\0';
-    FILE *pipe = popen(command, "r");
+    FILE *pipe = popen(command, "r"); /* NOLINT(cert-env33-c): likewise */
     assert_non_null(pipe);
     if (fgets(line[turn], sizeof line[turn], pipe) != NULL) {
         line[turn][strcspn(line[turn], "\n")] = '\0';
@@ -54,17 +61,19 @@ ask(const char *format, ...)
     return line[turn];
 }
 
-/* What `git add -A && git write-tree` says, with an index and objects on the side. */
+/* What `git add -A && git write-tree` says, with an index and objects on the side. The
+   copy keeps its time: git knows by it which files may have changed unseen. */
 static const char *
 git_tree(const char *repo)
 {
-    return ask("cd %s && rm -rf ../side && mkdir ../side && git=$(git rev-parse --git-dir) &&"
+    return ask("cd %s && side=%s/side && rm -rf $side && mkdir $side &&"
+               " git=$(git rev-parse --git-dir) &&"
                " common=$(cd $(git rev-parse --git-common-dir) && pwd) &&"
-               " if [ -f $git/index ]; then cp $git/index ../side/index; fi;"
-               " export GIT_INDEX_FILE=$PWD/../side/index GIT_OBJECT_DIRECTORY=$PWD/../side"
+               " if [ -f $git/index ]; then cp -p $git/index $side/index; fi;"
+               " export GIT_INDEX_FILE=$side/index GIT_OBJECT_DIRECTORY=$side"
                " GIT_ALTERNATE_OBJECT_DIRECTORIES=$common/objects;"
                " git add -A 2>/dev/null && git write-tree",
-               repo);
+               repo, top);
 }
 
 struct answer {
@@ -99,8 +108,10 @@ assert_like_git(const char *repo, bool dirty)
     assert_non_null(a.commit.tree);
     assert_string_equal(a.commit.tree, git_tree(repo));
     assert_int_equal(a.commit.dirty, dirty);
-    assert_int_equal(a.commit.author_time, atoll(ask("git -C %s log -1 --format=%%at", repo)));
-    assert_string_equal(a.commit.root, ask("git -C %s rev-parse --show-toplevel", repo));
+    assert_int_equal(a.commit.author_time,
+                     strtoll(ask("git -C %s log -1 --format=%%at", repo), NULL, 10));
+    assert_string_equal(a.commit.root,
+                        ask("git -C %s rev-parse --show-toplevel", repo));
     prf_arena_release(&a.arena);
 }
 
@@ -118,28 +129,32 @@ group_setup(void **state)
     setenv("LC_ALL", "C", 1);
     unsetenv("GIT_DIR");
     unsetenv("GIT_INDEX_FILE");
-    return system("git config --global user.name t && git config --global user.email t@t &&"
-                  " git config --global init.defaultBranch main &&"
-                  " git config --global protocol.file.allow always &&"
-                  " git config --global advice.addEmbeddedRepo false");
+    sh("git config --global user.name t && git config --global user.email t@t &&"
+       " git config --global init.defaultBranch main &&"
+       " git config --global protocol.file.allow always &&"
+       " git config --global advice.addEmbeddedRepo false");
+    return 0;
 }
 
 static int
 group_teardown(void **state)
 {
     (void)state;
-    return chdir("/") == 0 && system("chmod -R u+rwX /tmp/prf-vcs-* 2>/dev/null; true") == 0
-               ? (prf_path_remove_tree(top), 0)
-               : -1;
+    int rc = chdir("/");
+    prf_path_remove_tree(top);
+    return rc;
 }
 
 /* Names that sort differently as files and as folders, an executable, a link. */
 static void
 make_repo(const char *name)
 {
-    sh("rm -rf %s && git init -q %s && cd %s && mkdir -p a/b foo lib && echo 1 > a/b/c &&"
-       " echo 2 > a.txt && echo 3 > a-b && echo 4 > foo/x && echo 5 > foo.c && echo 6 > foo-"
-       " && echo run > go && chmod +x go && ln -s a/b link && echo '*.o' > .gitignore &&"
+    sh("rm -rf %s && git init -q %s && cd %s && mkdir -p a/b foo lib && echo 1 > a/b/c "
+       "&&"
+       " echo 2 > a.txt && echo 3 > a-b && echo 4 > foo/x && echo 5 > foo.c && echo 6 "
+       "> foo-"
+       " && echo run > go && chmod +x go && ln -s a/b link && echo '*.o' > .gitignore "
+       "&&"
        " git add -A && git commit -q -m one",
        name, name, name);
 }
@@ -179,7 +194,7 @@ test_dirty(void **state)
         "printf 'a\\r\\nb\\r\\n' > crlf.txt && echo '*.txt text' > .gitattributes",
         "echo x > 'name with spaces' && echo y > \"$(printf 'caf\\303\\251')\"",
         "mkdir empty && rm -rf a",
-        "git init -q inner && cd inner && echo 1 > f && git add f && git commit -q -m i",
+        "git init -q inner && cd inner && echo 1 > f && git add f && git commit -qm i",
         "git init -q unborn && true",
     };
     for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
@@ -187,11 +202,12 @@ test_dirty(void **state)
         sh("cd dirty && %s", changes[i]);
         bool nothing_to_add = strstr(changes[i], "unborn") != NULL ||
                               strstr(changes[i], "rm -q --cached") != NULL;
-        print_message("  %s\n", changes[i]);
+        print_message("  change %zu\n", i);
         if (strstr(changes[i], "unborn") != NULL) {
             /* git add refuses all; without that folder nothing has changed. */
             struct answer a = describe("dirty");
-            assert_string_equal(a.commit.tree, ask("git -C dirty rev-parse HEAD^{tree}"));
+            assert_string_equal(a.commit.tree,
+                                ask("git -C dirty rev-parse HEAD^{tree}"));
             assert_false(a.commit.dirty);
             prf_arena_release(&a.arena);
             continue;
@@ -207,7 +223,8 @@ test_conflict(void **state)
     make_repo("conflict");
     sh("cd conflict && git checkout -q -b other && echo theirs > a.txt && rm foo.c &&"
        " git commit -qam theirs && git checkout -q main && echo ours > a.txt &&"
-       " echo ours > foo.c && git commit -qam ours && ! git merge other > /dev/null 2>&1");
+       " echo ours > foo.c && git commit -qam ours && ! git merge other > /dev/null "
+       "2>&1");
     assert_like_git("conflict", true);
 }
 
@@ -216,7 +233,8 @@ test_sparse(void **state)
 {
     (void)state;
     make_repo("sparse");
-    sh("cd sparse && git sparse-checkout set --no-cone '/*' '!/foo/' > /dev/null 2>&1 &&"
+    sh("cd sparse && git sparse-checkout set --no-cone '/*' '!/foo/' > /dev/null 2>&1 "
+       "&&"
        " test ! -e foo/x");
     assert_like_git("sparse", false);
     sh("cd sparse && echo new > new");
@@ -331,7 +349,8 @@ test_submodule(void **state)
     (void)state;
     make_repo("part");
     make_repo("whole");
-    sh("cd whole && git submodule --quiet add %s/part sub && git commit -q -m sub", top);
+    sh("cd whole && git submodule --quiet add %s/part sub && git commit -q -m sub",
+       top);
     assert_like_git("whole", false);
     assert_like_git("whole/sub", false);
     struct answer inner = describe("whole/sub/a/b/c");
@@ -393,7 +412,8 @@ test_corrupt_commit(void **state)
 {
     (void)state;
     make_repo("corrupt");
-    sh("cd corrupt && id=$(git rev-parse HEAD) && rm -f .git/objects/$(echo $id | cut -c1-2)/"
+    sh("cd corrupt && id=$(git rev-parse HEAD) && rm -f .git/objects/$(echo $id | cut "
+       "-c1-2)/"
        "$(echo $id | cut -c3-)");
     struct answer a = describe("corrupt");
     assert_string_equal(a.commit.id, ask("git -C corrupt rev-parse HEAD"));
@@ -407,7 +427,8 @@ test_corrupt_objects(void **state)
 {
     (void)state;
     make_repo("garbage");
-    sh("cd garbage && chmod -R u+w .git && for f in $(find .git/objects -type f); do echo junk"
+    sh("cd garbage && chmod -R u+w .git && for f in $(find .git/objects -type f); do "
+       "echo junk"
        " > $f; done");
     struct answer a = describe("garbage");
     assert_note(&a, "git fsck");
@@ -503,7 +524,8 @@ test_resolve(void **state)
 {
     (void)state;
     static const char *const revisions[] = {
-        "HEAD", "@", "HEAD~1", "main", "v1", "v1^{}", "main@{0}", "HEAD^{/two}", "topic", "HEAD^",
+        "HEAD",  "@",        "HEAD~1",      "main",  "v1",
+        "v1^{}", "main@{0}", "HEAD^{/two}", "topic", "HEAD^",
     };
     make_repo("named");
     sh("cd named && git tag -a -m tag v1 && echo 2 > two && git add two &&"
