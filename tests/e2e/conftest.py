@@ -1,8 +1,8 @@
 """Drives the binaries as a user does: a project folder, a command line, what comes out.
 
-PRF_BIN is the folder with pyprofiler-run; PRF_TEST_PYTHONS the interpreters to test with,
-separated by ';' or ':'. CTest sets both; without them the newest build in build/ and the
-interpreters that are found are taken.
+PRF_BIN is the folder with pyprofiler-run, by default of the newest build in build/.
+PRF_TEST_PYTHONS are the interpreters to test with, by default all that are found, of
+the versions in PRF_TEST_TAGS ("311:312") if it is set. CTest sets PRF_BIN and the tags.
 """
 
 import json
@@ -34,39 +34,49 @@ def _folder_of_binaries():
     else:
         found = sorted(SOURCE.glob("build/*/bin/pyprofiler-run"), key=os.path.getmtime)
     if not found or not found[-1].exists():
-        raise pytest.UsageError("no pyprofiler-run: build it, or name its folder: PRF_BIN")
+        raise pytest.UsageError("no pyprofiler-run: build it, or set PRF_BIN")
     return found[-1].parent.resolve()
 
 
+def _ask(python):
+    """(version, real path) of an interpreter, or None: a shim without one behind it."""
+    code = (
+        "import os, sys; print('%d.%d.%d' % sys.version_info[:3]);"
+        "print(os.path.realpath(sys.executable))"
+    )
+    command = [python, "-I", "-S", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True)
+    return tuple(done.stdout.split("\n")[:2]) if done.returncode == 0 else None
+
+
 def _interpreters():
-    named = os.environ.get("PRF_TEST_PYTHONS", "")
-    found = [p for p in named.replace(";", ":").split(":") if p]
+    """{path: version}, one of each."""
+    found = [p for p in os.environ.get("PRF_TEST_PYTHONS", "").split(":") if p]
+    tags = [t for t in os.environ.get("PRF_TEST_TAGS", "").split(":") if t]
     if not found:
-        found = [p for n in range(11, 15) if (p := shutil.which(f"python3.{n}"))]
+        found = [f"/usr/bin/python3.{n}" for n in range(11, 15)]
         pyenv = pathlib.Path.home() / ".pyenv" / "versions"
         found += [str(p) for p in sorted(pyenv.glob("3.1[1-4].*/bin/python3"))]
-    unique = {os.path.realpath(p): p for p in reversed(found)}
-    return sorted(unique.values())
+    answers = {_ask(p): p for p in reversed(found) if os.path.exists(p)}
+    return {
+        python: answer[0]
+        for answer, python in reversed(answers.items())
+        if answer and (not tags or "".join(answer[0].split(".")[:2]) in tags)
+    }
 
 
 PYTHONS = _interpreters()
 
 
-def _label(python):
-    code = "import sys; print('%d.%d.%d' % sys.version_info[:3])"
-    done = subprocess.run([python, "-I", "-S", "-c", code], capture_output=True, text=True)
-    return done.stdout.strip() or python
-
-
 def pytest_generate_tests(metafunc):
     if "python" in metafunc.fixturenames:
-        labels = [_label(p) for p in PYTHONS]
-        metafunc.parametrize("python", PYTHONS, ids=labels, scope="session")
+        labels = list(PYTHONS.values())
+        metafunc.parametrize("python", list(PYTHONS), ids=labels, scope="session")
 
 
 def pytest_configure(config):
     if not PYTHONS:
-        raise pytest.UsageError("no Python 3.11 or later: name some in PRF_TEST_PYTHONS")
+        raise pytest.UsageError("no Python 3.11 or later: set PRF_TEST_PYTHONS")
 
 
 @pytest.fixture(scope="session")
@@ -77,7 +87,7 @@ def bin_dir():
 @pytest.fixture
 def any_python():
     """One interpreter, for what does not depend on its version."""
-    return PYTHONS[0]
+    return next(iter(PYTHONS))
 
 
 def processes_with(token):
@@ -100,7 +110,8 @@ class Outcome:
         self.code, self.out, self.err = code, out, err
 
     def __repr__(self):
-        return f"exit code {self.code}\n{self.out[-4000:]}\n--- stderr\n{self.err[-4000:]}"
+        out, err = self.out[-4000:], self.err[-4000:]
+        return f"exit code {self.code}\n{out}\n--- stderr\n{err}"
 
     @property
     def json(self):
@@ -108,8 +119,9 @@ class Outcome:
 
     def result(self, end):
         """The only result whose case ends so."""
-        found = [r for r in self.json["results"] if r["case"].endswith(end)]
-        assert len(found) == 1, (end, [r["case"] for r in self.json["results"]], self.err)
+        results = self.json["results"]
+        found = [r for r in results if r["case"].endswith(end)]
+        assert len(found) == 1, (end, [r["case"] for r in results], self.err)
         return found[0]
 
     @property
@@ -169,6 +181,7 @@ class Project:
     def commit(self, message="all"):
         if not (self.path / ".git").exists():
             self.git("init", "-q")
+            self.write(".gitignore", "__pycache__/\n")  # Python's own, as everybody has
         self.git("add", "-A")
         self.git("commit", "-q", "--allow-empty", "-m", message)
         return self.git("rev-parse", "HEAD")

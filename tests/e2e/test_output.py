@@ -165,7 +165,7 @@ def test_no_color_in_formats_for_machines(calls, format):
     done = calls.run("pyprofiler", "run", "--python", calls.python, "--color=always",
                      f"--format={format}", CALLS, "call")
     assert done.code == 0, done
-    assert "profile_fib" in done.out
+    assert "profile_fib" in done.out.replace("\\_", "_")  # as Markdown has it
     assert (ESCAPE in done.out) == (format == "text")
 
 

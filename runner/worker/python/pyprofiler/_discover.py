@@ -136,8 +136,10 @@ def source_hash(function, code, name):
     if code is None:
         parts.append(name.encode("utf-8", "backslashreplace"))
     else:
-        has_doc = getattr(function, "__doc__", None) is not None
-        _hash_material(code, parts, code.co_consts[1:] if has_doc else code.co_consts)
+        consts = code.co_consts
+        if getattr(function, "__doc__", None) is not None or consts[:1] == (None,):
+            consts = consts[1:]  # the docstring, or None in its place
+        _hash_material(code, parts, consts)
     # SipHash from the interpreter's core: no import, where hashlib costs 3 ms
     from _imp import source_hash as siphash
 

@@ -27,16 +27,20 @@ async def aloop(method, kwargs, n):
 
 
 def open_runner():
-    """An asyncio.Runner with its loop made: the cost is paid before the first start.
-
-    The worker runs cases in the loop itself: the signal handler and the frames of
-    Runner.run() would be measured.
-    """
+    """An asyncio.Runner with its loop made: the cost is paid before the first start."""
     import asyncio
 
     runner = asyncio.Runner()
     runner.get_loop()
     return runner
+
+
+def run_async(runner, coro):
+    """Run a coroutine to its end in the runner's loop.
+
+    Not Runner.run(): its signal handler and context copies would be measured.
+    """
+    return runner.get_loop().run_until_complete(coro)
 
 
 def close_runner(runner):
@@ -67,5 +71,4 @@ def bind(method, kwargs):
 
     body.__name__ = method.__name__
     body.__qualname__ = method.__qualname__
-    body.__self__ = method.__self__
     return body
