@@ -17,6 +17,7 @@
 #include <pyprofiler/error.h>
 
 struct prf_call_events;
+struct prf_frame_mode;
 struct prf_call_source;
 
 /* One for each thread, made when its first event comes (or at start, see `ops`). A user's
@@ -27,7 +28,8 @@ struct prf_call_thread {
     struct prf_call_thread *next;
     uint64_t id; /* of the thread state; never used twice */
     void *user;
-    uintptr_t stack_floor; /* of call_frame_eval.c */
+    uintptr_t stack_floor;       /* of call_frame_eval.c */
+    struct prf_frame_mode *mode; /* likewise: of the frame that runs; borrowed */
 };
 
 /* What the user wants to be told. Called in the middle of a call: no allocation but from
@@ -58,6 +60,7 @@ struct prf_call_events {
     bool replaced; /* after stop: the case had put its own profile function in place */
     const struct prf_call_source *running; /* NULL: stopped */
     void *source;                          /* what the mechanism keeps */
+    Py_tracefunc profile_function;         /* what it installed in threads, or NULL */
 };
 
 /* PRF_EPYTHON: no memory in Python. */

@@ -1,5 +1,7 @@
-/* Call events of Python functions alone, by replacing the evaluation of frames (PEP 523).
-   A third of the cost of a profile function, which also slows down every bytecode on 3.11.
+/* Call events of Python functions by replacing the evaluation of frames (PEP 523), before
+   sys.monitoring: a third of the cost of a profile function. That one is kept for C
+   functions, but it also slows down every bytecode, so frames that call none run without
+   (frame_modes.h).
 
    In exchange every Python call nests C frames: see frame_eval_stack_low. The only file
    that looks inside the interpreter. */
@@ -12,12 +14,15 @@
 #include <pthread.h>
 #include <sys/resource.h>
 
+#include "frame_modes.h"
+
 #define FRAME_EVAL_RESERVE (256u << 10) /* left for what a frame may call in C */
-#define FRAME_EVAL_STACK (512u << 20)   /* asked for: 1 KB a call, limits up to 400,000 */
+#define FRAME_EVAL_STACK (96u << 20)    /* asked for: at 1 KB a call 90,000 deep */
 
 /* Protected by the GIL. Frames that were entered under an earlier start, or return after
    the end of theirs, must not touch its threads: they may be gone. */
 static struct prf_call_events *frame_eval_active;
+static struct prf_frame_modes frame_eval_modes; /* only with C functions */
 static uint64_t frame_eval_serial;
 
 /* The lowest address that the calling thread may use, with the reserve. */
@@ -46,24 +51,87 @@ frame_eval_stack_low(struct prf_call_thread *thread)
     return (uintptr_t)&here < thread->stack_floor;
 }
 
+/* The mode to run the frame in; NULL: without tracing, C functions do not count. */
+static inline struct prf_frame_mode *
+frame_eval_mode(PyCodeObject *code)
+{
+    static struct prf_frame_mode traced = {.kind = PRF_FRAME_TRACED};
+    struct prf_frame_mode *mode = prf_frame_modes_get(&frame_eval_modes, code);
+    return mode ? mode : &traced;
+}
+
+static inline bool
+frame_eval_traced(struct prf_frame_mode *mode, const _PyInterpreterFrame *frame)
+{
+    return mode->kind != PRF_FRAME_LEAF &&
+           (mode->kind == PRF_FRAME_TRACED ||
+            !prf_frame_mode_holds(mode, frame->f_globals, frame->f_builtins));
+}
+
+/* After a call: may the caller go on as it was? Somebody else's trace function, or a
+   rebound global, and it is traced from here on. */
+static inline uint8_t
+frame_eval_caller_tracing(PyThreadState *tstate, struct prf_frame_mode *caller,
+                          uint8_t before)
+{
+    if (before == 0 &&
+        (tstate->c_tracefunc != NULL ||
+         (caller != NULL && caller->kind == PRF_FRAME_GLOBALS &&
+          !prf_frame_mode_holds(caller, caller->globals, caller->builtins)))) {
+        return 255;
+    }
+    return before;
+}
+
+/* Evaluate with tracing for this frame alone: a frame takes the flag over from its caller
+   when it starts, and hands it back when it ends. */
+static inline PyObject *
+frame_eval_run(PyThreadState *tstate, _PyInterpreterFrame *frame, int throwflag,
+               struct prf_call_thread *thread, uint64_t serial)
+{
+    struct prf_frame_mode *mode = frame_eval_mode(frame->f_code);
+    struct prf_frame_mode *caller = thread->mode;
+    _PyCFrame *cframe = tstate->cframe;
+    uint8_t before = cframe->use_tracing;
+    bool ours = tstate->c_profilefunc == thread->events->profile_function;
+    if (ours && tstate->c_tracefunc == NULL) {
+        cframe->use_tracing = frame_eval_traced(mode, frame) ? 255 : 0;
+    }
+    thread->mode = mode;
+    PyObject *result = _PyEval_EvalFrameDefault(tstate, frame, throwflag);
+    if (serial == frame_eval_serial) {
+        thread->mode = caller;
+        if (ours && tstate->c_profilefunc == thread->events->profile_function) {
+            cframe->use_tracing = frame_eval_caller_tracing(tstate, caller, before);
+        }
+    }
+    return result;
+}
+
 static PyObject *
-frame_eval_hook(PyThreadState *tstate, struct _PyInterpreterFrame *frame, int throwflag)
+frame_eval_hook(PyThreadState *tstate, _PyInterpreterFrame *frame, int throwflag)
 {
     struct prf_call_events *events = frame_eval_active;
     struct prf_call_thread *thread =
         events ? prf_call_thread_get(events, tstate) : NULL;
-    if (thread == NULL) {
+    if (thread == NULL || tstate->tracing) {
         return _PyEval_EvalFrameDefault(tstate, frame, throwflag);
     }
     if (frame_eval_stack_low(thread)) {
         PyErr_SetString(PyExc_RecursionError,
-                        "no C stack left under 'call --ignore-c-function'");
+                        "no C stack left for a deeper recursion under the profiler");
         return NULL;
     }
     uint64_t serial = frame_eval_serial;
-    PyCodeObject *code = frame->f_code; /* held by the registry once it was entered */
+    PyCodeObject *code = frame->f_code; /* held by the user once it was entered */
+    PyObject *result;
     events->ops->enter_python(thread, code);
-    PyObject *result = _PyEval_EvalFrameDefault(tstate, frame, throwflag);
+    if (events->flags & PRF_CALL_NO_C) {
+        result = _PyEval_EvalFrameDefault(tstate, frame, throwflag);
+    }
+    else {
+        result = frame_eval_run(tstate, frame, throwflag, thread, serial);
+    }
     if (serial == frame_eval_serial) {
         events->ops->leave_python(thread, code);
     }
@@ -90,7 +158,10 @@ frame_eval_start(struct prf_call_events *events, struct prf_error *err)
     if (_PyInterpreterState_GetEvalFrameFunc(interp) != _PyEval_EvalFrameDefault) {
         return prf_fail(err, PRF_EUNAVAILABLE,
                         "another tool evaluates the frames (PEP 523: a debugger or a "
-                        "compiler); remove it, or leave out --ignore-c-function");
+                        "compiler); remove it");
+    }
+    if (prf_frame_modes_init(&frame_eval_modes) < 0) {
+        return prf_fail(err, PRF_ENOMEM, "no memory for the modes of frames");
     }
     frame_eval_raise_stack_limit();
     frame_eval_active = events;
@@ -111,6 +182,7 @@ frame_eval_stop(struct prf_call_events *events)
     }
     frame_eval_active = NULL;
     frame_eval_serial++;
+    prf_frame_modes_release(&frame_eval_modes);
 }
 
 const struct prf_call_source prf_call_frame_eval = {

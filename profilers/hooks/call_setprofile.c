@@ -1,4 +1,4 @@
-/* Call events from PyEval_SetProfile, before sys.monitoring. A profile function belongs to
+/* Events of C functions from PyEval_SetProfile, before sys.monitoring. A profile function belongs to
    a thread: those that run at start get it there, those started later get it through
    _thread.start_new_thread, whose method definition is exchanged while we run. That way
    it does not matter under which name a module holds the function. */
@@ -34,38 +34,24 @@ struct setprofile_begin {
 static struct prf_call_events *setprofile_active;
 static uint64_t setprofile_serial;
 
+/* Calls of C functions only: those of Python functions come from call_frame_eval.c. */
 static int
 setprofile_hook(PyObject *self, PyFrameObject *frame, int what, PyObject *arg)
 {
     struct prf_call_thread *thread = (struct prf_call_thread *)self;
-    if (thread->events == NULL) {
+    if (what < PyTrace_C_CALL || thread->events == NULL || !PyCFunction_Check(arg)) {
         return 0;
     }
     const struct prf_call_ops *ops = thread->events->ops;
+    PyCFunctionObject *fn = (PyCFunctionObject *)arg;
     PyCodeObject *code = PyFrame_GetCode(frame);
-    switch (what) {
-    case PyTrace_CALL:
-        ops->enter_python(thread, code);
-        break;
-    case PyTrace_RETURN:
-        ops->leave_python(thread, code);
-        break;
-    case PyTrace_C_CALL:
-        if (PyCFunction_Check(arg)) {
-            PyCFunctionObject *fn = (PyCFunctionObject *)arg;
-            ops->enter_c(thread, fn->m_ml, fn->m_self, fn->m_module, code);
-        }
-        break;
-    case PyTrace_C_RETURN:
-    case PyTrace_C_EXCEPTION:
-        if (PyCFunction_Check(arg)) {
-            ops->leave_c(thread, ((PyCFunctionObject *)arg)->m_ml, code);
-        }
-        break;
-    default:
-        break;
+    Py_DECREF(code); /* the frame runs: it keeps it */
+    if (what == PyTrace_C_CALL) {
+        ops->enter_c(thread, fn->m_ml, fn->m_self, fn->m_module, code);
     }
-    Py_DECREF(code);
+    else if (what == PyTrace_C_RETURN || what == PyTrace_C_EXCEPTION) {
+        ops->leave_c(thread, fn->m_ml, code);
+    }
     return 0;
 }
 
@@ -259,6 +245,8 @@ setprofile_stop(struct prf_call_events *events)
     struct setprofile *sp = events->source;
     events->replaced = PyThreadState_Get()->c_profilefunc != setprofile_hook;
     setprofile_uninstall(events);
+    events->profile_function = NULL;
+    prf_call_frame_eval.stop(events);
     for (int i = 0; i < 2; i++) {
         setprofile_unpatch(&sp->patches[i]);
     }
@@ -276,17 +264,23 @@ setprofile_start(struct prf_call_events *events, struct prf_error *err)
                         "a profile function is set already (sys.setprofile, cProfile or "
                         "a debugger); remove it");
     }
+    int rc = prf_call_frame_eval.start(events, err);
+    if (rc < 0) {
+        return rc;
+    }
     struct setprofile *sp = calloc(1, sizeof(*sp));
     if (sp == NULL) {
+        prf_call_frame_eval.stop(events);
         return prf_fail(err, PRF_ENOMEM, "no memory for the profile function");
     }
     sp->serial = ++setprofile_serial;
     events->source = sp;
+    events->profile_function = setprofile_hook;
     setprofile_active = events;
     sp->begin_type = (PyTypeObject *)PyType_FromSpec(&begin_spec);
     if (sp->begin_type == NULL || setprofile_patch_threads(sp) < 0 ||
         setprofile_install(events) < 0) {
-        int rc = prf_call_source_fail(err, "installing the profile function");
+        rc = prf_call_source_fail(err, "installing the profile function");
         setprofile_stop(events);
         return rc;
     }
