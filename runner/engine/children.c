@@ -73,8 +73,8 @@ prf_children_sweep(pid_t keep)
         }
         for (size_t i = 0; i < n; i++) {
             siginfo_t info = {0};
-            bool dead = waitid(P_PID, (id_t)found[i], &info, WEXITED | WNOHANG) == 0
-                        && info.si_pid != 0;
+            bool dead = waitid(P_PID, (id_t)found[i], &info, WEXITED | WNOHANG) == 0 &&
+                        info.si_pid != 0;
             if (!dead && kill(found[i], SIGKILL) == 0) {
                 n_killed++;
                 waitpid(found[i], NULL, 0);

@@ -1,5 +1,5 @@
-/* Processes that are left over. The runner is the subreaper of everything it starts: what
-   a case leaves behind becomes our child and is ended here. */
+/* Processes that are left over. The runner is the subreaper of everything it starts:
+   what a case leaves behind becomes our child and is ended here. */
 #ifndef PRF_CHILDREN_H
 #define PRF_CHILDREN_H
 

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "strbuf.h"
 #include "suggest.h"
 
 static const char *
@@ -35,20 +36,18 @@ describe_words(struct prf_arena *arena, const json_t *array)
     return words;
 }
 
+/* The strings of an array as "a|b|c", NULL when there are none. */
 static const char *
 describe_joined(struct prf_arena *arena, const json_t *array)
 {
-    size_t n = json_array_size(array), len = 1;
-    for (size_t i = 0; i < n; i++) {
+    struct prf_strbuf sb = PRF_STRBUF_INIT;
+    for (size_t i = 0; i < json_array_size(array); i++) {
         const char *text = json_string_value(json_array_get(array, i));
-        len += text == NULL ? 0 : strlen(text) + 1;
+        prf_strbuf_addf(&sb, "%s%s", i > 0 ? "|" : "", text == NULL ? "" : text);
     }
-    char *joined = n == 0 ? NULL : prf_arena_alloc(arena, len);
-    for (size_t i = 0; joined != NULL && i < n; i++) {
-        const char *text = json_string_value(json_array_get(array, i));
-        strcat(joined, i > 0 ? "|" : "");
-        strcat(joined, text == NULL ? "" : text);
-    }
+    const char *joined =
+        sb.len == 0 ? NULL : prf_arena_strdup(arena, prf_strbuf_text(&sb));
+    prf_strbuf_release(&sb);
     return joined;
 }
 
@@ -82,10 +81,12 @@ describe_option(struct prf_arena *arena, const json_t *object, struct prf_option
     int kind = describe_type(type);
     const char *name = describe_text(arena, object, "name");
     if (kind < 0 || name == NULL) {
-        return prf_fail(err, PRF_EPROTOCOL, "the worker described an option of type '%s'",
+        return prf_fail(err, PRF_EPROTOCOL,
+                        "the worker described an option of type '%s'",
                         type == NULL ? "" : type);
     }
-    unsigned flags = json_is_true(json_object_get(object, "hidden")) ? PRF_OPT_HIDDEN : 0u;
+    unsigned flags =
+        json_is_true(json_object_get(object, "hidden")) ? PRF_OPT_HIDDEN : 0u;
     if (json_is_true(json_object_get(object, "optional"))) {
         flags |= PRF_OPT_OPTIONAL;
     }
@@ -155,12 +156,13 @@ describe_metrics(struct prf_arena *arena, const json_t *array, struct prf_profil
 }
 
 static int
-describe_profiler(struct prf_arena *arena, const json_t *object, struct prf_profiler *out,
-                  struct prf_error *err)
+describe_profiler(struct prf_arena *arena, const json_t *object,
+                  struct prf_profiler *out, struct prf_error *err)
 {
     out->name = describe_text(arena, object, "name");
     if (out->name == NULL) {
-        return prf_fail(err, PRF_EPROTOCOL, "the worker described a profiler without name");
+        return prf_fail(err, PRF_EPROTOCOL,
+                        "the worker described a profiler without name");
     }
     out->aliases = describe_words(arena, json_object_get(object, "aliases"));
     out->summary = describe_text_or(arena, object, "summary", "");
@@ -172,7 +174,8 @@ describe_profiler(struct prf_arena *arena, const json_t *object, struct prf_prof
         return prf_fail(err, PRF_ENOMEM, "out of memory");
     }
     describe_metrics(arena, json_object_get(object, "metrics"), out);
-    return describe_options(arena, json_object_get(object, "options"), &out->options, err);
+    return describe_options(arena, json_object_get(object, "options"), &out->options,
+                            err);
 }
 
 int
@@ -287,12 +290,14 @@ describe_case(struct prf_arena *arena, const json_t *object, struct prf_case *ou
 }
 
 int
-prf_case_file_parse(const json_t *message, struct prf_case_file *out, struct prf_error *err)
+prf_case_file_parse(const json_t *message, struct prf_case_file *out,
+                    struct prf_error *err)
 {
     const json_t *cases = json_object_get(message, "cases");
     struct prf_arena *arena = &out->arena;
     *out = (struct prf_case_file){0};
-    out->cases = prf_arena_alloc(arena, (json_array_size(cases) + 1) * sizeof *out->cases);
+    out->cases =
+        prf_arena_alloc(arena, (json_array_size(cases) + 1) * sizeof *out->cases);
     out->warnings = describe_words(arena, json_object_get(message, "warnings"));
     out->file = describe_text_or(arena, message, "file", "");
     out->module = describe_text(arena, message, "module");

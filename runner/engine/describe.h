@@ -23,8 +23,8 @@ struct prf_profiler {
     const char *summary;
     const char *why; /* not available: what is missing */
     bool available;
-    bool registered; /* by a case file or a plugin module */
-    bool exclusive;  /* needs a process of its own */
+    bool registered;            /* by a case file or a plugin module */
+    bool exclusive;             /* needs a process of its own */
     struct prf_option *options; /* offsets mean nothing here */
     struct prf_profiler_metric *metrics;
     size_t n_metrics;
@@ -47,7 +47,8 @@ const struct prf_profiler *prf_profilers_find(const struct prf_profilers *profil
                                               const char *name);
 
 /* The name or alias nearest to `name`, or NULL. */
-const char *prf_profilers_suggest(const struct prf_profilers *profilers, const char *name);
+const char *prf_profilers_suggest(const struct prf_profilers *profilers,
+                                  const char *name);
 
 /* Equal, '_' and '-' being the same? */
 bool prf_name_same(const char *a, const char *b);
@@ -59,7 +60,7 @@ struct prf_case {
     const char *file;
     int line;
     const char *hash, *doc;
-    const char *skip; /* the reason, NULL: not skipped */
+    const char *skip;    /* the reason, NULL: not skipped */
     const char **accept; /* ends with NULL; NULL: all */
     const char **reject; /* ends with NULL */
     bool async;

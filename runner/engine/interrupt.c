@@ -12,8 +12,8 @@
 static atomic_int interrupt_n;
 static int interrupt_event = -1;
 
-/* Async-signal-safe. The event stays readable: nobody ever reads it, so that every later
-   wait ends at once too. */
+/* Async-signal-safe. The event stays readable: nobody ever reads it, so that every
+   later wait ends at once too. */
 static void
 interrupt_handler(int signo)
 {

@@ -1,4 +1,5 @@
-/* Ctrl-C and termination as something to poll for. One process-wide state: signals are. */
+/* Ctrl-C and termination as something to poll for. One process-wide state: signals are.
+ */
 #ifndef PRF_INTERRUPT_H
 #define PRF_INTERRUPT_H
 

@@ -77,17 +77,19 @@ judge_signal(struct prf_result *result, const struct prf_outcome *outcome)
     const char *name = prf_signal_name(outcome->signal, buf, sizeof buf);
     result->status = PRF_STATUS_CRASHED;
     result->signal = prf_result_text(result, "%s", name);
-    result->reason = prf_result_text(
-        result, "%s ended by %s%s%s", outcome->worker_lost ? "the worker was" : "the process was",
-        name, judge_during(result), judge_signal_hint(outcome->signal));
+    result->reason =
+        prf_result_text(result, "%s ended by %s%s%s",
+                        outcome->worker_lost ? "the worker was" : "the process was",
+                        name, judge_during(result), judge_signal_hint(outcome->signal));
 }
 
 static void
 judge_timeout(struct prf_result *result, const struct prf_outcome *outcome)
 {
     result->status = PRF_STATUS_TIMEOUT;
-    result->reason = prf_result_text(result, "no end after %g s (--timeout)%s",
-                                     (double)outcome->limit_ns / 1e9, judge_during(result));
+    result->reason =
+        prf_result_text(result, "no end after %g s (--timeout)%s",
+                        (double)outcome->limit_ns / 1e9, judge_during(result));
 }
 
 static void
@@ -126,23 +128,19 @@ prf_judge(struct prf_result *result, const struct prf_outcome *outcome)
         result->traceback = profile->traceback;
         result->duration_ns = profile->duration_ns;
     }
-    if (outcome->timed_out && status >= 0) {
+    /* we killed it, but it had told all before: its word counts */
+    bool told = status >= 0 && (outcome->timed_out || outcome->signal == 0);
+    if (told) {
         judge_recorded(result, status, outcome);
-    }
-    else if (outcome->timed_out) {
+    } else if (outcome->timed_out) {
         judge_timeout(result, outcome);
-    }
-    else if (outcome->signal != 0) {
+    } else if (outcome->signal != 0) {
         judge_signal(result, outcome);
-    }
-    else if (status < 0) {
+    } else {
         judge_exit(result, outcome);
     }
-    else {
-        judge_recorded(result, status, outcome);
-    }
-    bool ended_badly = result->status == PRF_STATUS_CRASHED
-                       || result->status == PRF_STATUS_TIMEOUT;
+    bool ended_badly =
+        result->status == PRF_STATUS_CRASHED || result->status == PRF_STATUS_TIMEOUT;
     if (ended_badly && outcome->fault != NULL && *outcome->fault != '\0') {
         result->traceback = prf_result_text(result, "%s", outcome->fault);
     }

@@ -9,10 +9,10 @@
 #include "result.h"
 
 struct prf_outcome {
-    int code;          /* exit status, -1: none was seen */
-    int signal;        /* that ended the process, 0: none */
-    bool timed_out;    /* we ended it at the limit */
-    bool worker_lost;  /* the zygote ended, not (only) the case */
+    int code;         /* exit status, -1: none was seen */
+    int signal;       /* that ended the process, 0: none */
+    bool timed_out;   /* we ended it at the limit */
+    bool worker_lost; /* the zygote ended, not (only) the case */
     int64_t limit_ns;
     int n_left;        /* processes it left behind, killed */
     const char *fault; /* faulthandler's text, "" or NULL: none */

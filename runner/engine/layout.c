@@ -23,8 +23,8 @@ layout_in_build_tree(const char *executable)
     return strncmp(executable, PRF_BUILD_DIR, n) == 0 && executable[n] == '/';
 }
 
-/* `bindir`/../x when the installation was moved (DESTDIR, a relocated prefix): the parts
-   keep their place relative to the executable. */
+/* `bindir`/../x when the installation was moved (DESTDIR, a relocated prefix): the
+   parts keep their place relative to the executable. */
 static char *
 layout_installed(const char *executable, const char *part)
 {
@@ -40,8 +40,8 @@ layout_installed(const char *executable, const char *part)
         common = bindir[i] == '/' ? i : common;
     }
     size_t tail = strlen(bindir) - common, n = strlen(folder);
-    if (n < tail || strcmp(folder + n - tail, bindir + common) != 0
-        || asprintf(&moved, "%.*s%s", (int)(n - tail), folder, part + common) < 0) {
+    if (n < tail || strcmp(folder + n - tail, bindir + common) != 0 ||
+        asprintf(&moved, "%.*s%s", (int)(n - tail), folder, part + common) < 0) {
         moved = NULL;
         goto out;
     }
@@ -103,8 +103,7 @@ prf_layout_find(struct prf_layout *layout, struct prf_error *err)
         layout->worker = strdup(PRF_BUILD_DIR "/lib/pyprofiler/pyprofiler-worker");
         layout->plugin_dir = strdup(PRF_BUILD_DIR "/lib/pyprofiler");
         layout->package_dir = strdup(PRF_SOURCE_PACKAGE);
-    }
-    else {
+    } else {
         layout->worker =
             layout_installed(executable, PRF_INSTALL_LIBEXEC "/pyprofiler-worker");
         layout->plugin_dir = layout_installed(executable, PRF_INSTALL_PLUGINS);
@@ -114,8 +113,8 @@ prf_layout_find(struct prf_layout *layout, struct prf_error *err)
     if (folder != NULL && *folder != '\0') {
         layout_override(layout, folder);
     }
-    if (layout->worker == NULL || layout->plugin_dir == NULL
-        || layout->package_dir == NULL) {
+    if (layout->worker == NULL || layout->plugin_dir == NULL ||
+        layout->package_dir == NULL) {
         prf_layout_release(layout);
         return prf_fail(err, PRF_ENOMEM, "out of memory");
     }

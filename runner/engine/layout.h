@@ -1,4 +1,5 @@
-/* Where the parts of an installation are: the worker, its plugins, the Python package. */
+/* Where the parts of an installation are: the worker, its plugins, the Python package.
+ */
 #ifndef PRF_LAYOUT_H
 #define PRF_LAYOUT_H
 
@@ -10,9 +11,9 @@ struct prf_layout {
     char *package_dir; /* goes on the case's sys.path */
 };
 
-/* As installed, or in the build tree when the executable lies there. A part that is found
-   in $PYPROFILER_LIBEXEC comes from there: its `pyprofiler-worker`, `prf-py*.so`, and
-   `python`. Nothing is checked for existence. PRF_ENOMEM. */
+/* As installed, or in the build tree when the executable lies there. A part that is
+   found in $PYPROFILER_LIBEXEC comes from there: its `pyprofiler-worker`, `prf-py*.so`,
+   and `python`. Nothing is checked for existence. PRF_ENOMEM. */
 int prf_layout_find(struct prf_layout *layout, struct prf_error *err);
 void prf_layout_release(struct prf_layout *layout);
 

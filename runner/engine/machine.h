@@ -7,8 +7,8 @@
 #include "result.h"
 
 /* Fill `out`, strings in `arena`; what the system does not tell stays NULL. The
-   fingerprint covers what does not vary from boot to boot: CPU, count, RAM, architecture,
-   host name. PRF_ENOMEM. */
+   fingerprint covers what does not vary from boot to boot: CPU, count, RAM,
+   architecture, host name. PRF_ENOMEM. */
 int prf_machine_describe(struct prf_arena *arena, struct prf_machine *out,
                          struct prf_error *err);
 

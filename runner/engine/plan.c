@@ -45,8 +45,8 @@ plan_skip_reason(struct prf_plan *plan, const struct prf_case *kase,
         prf_strbuf_addf(&sb, "the case skips profiler '%s'", profiler->name);
         return plan_text(plan, &sb);
     }
-    if (kase->accept == NULL || strcmp(profiler->name, "passthrough") == 0
-        || plan_names(kase->accept, profiler)) {
+    if (kase->accept == NULL || strcmp(profiler->name, "passthrough") == 0 ||
+        plan_names(kase->accept, profiler)) {
         return NULL;
     }
     prf_strbuf_adds(&sb, "the case accepts only");
@@ -111,14 +111,14 @@ prf_plan_build(struct prf_plan *plan, const struct prf_case_file *file,
                const struct prf_plan_request *request, struct prf_error *err)
 {
     *plan = (struct prf_plan){0};
-    plan->items = prf_arena_alloc(&plan->arena,
-                                  (file->n * request->n_chosen + 1) * sizeof *plan->items);
+    plan->items = prf_arena_alloc(&plan->arena, (file->n * request->n_chosen + 1) *
+                                                    sizeof *plan->items);
     int rc = plan->items == NULL ? PRF_ENOMEM : 0;
     for (size_t i = 0; rc == 0 && i < file->n; i++) {
         const struct prf_case *kase = &file->cases[i];
-        bool wanted = prf_target_selects(request->target, kase)
-                      && (request->expression == NULL
-                          || prf_select_matches(request->expression, kase->id));
+        bool wanted = prf_target_selects(request->target, kase) &&
+                      (request->expression == NULL ||
+                       prf_select_matches(request->expression, kase->id));
         for (size_t k = 0; rc == 0 && wanted && k < request->n_chosen; k++) {
             rc = plan_add(plan, kase, request->chosen[k], request->known);
         }

@@ -52,8 +52,7 @@ prf_signal_name(int signo, char *buf, size_t size)
     const char *name = sigabbrev_np(signo);
     if (name == NULL) {
         snprintf(buf, size, "signal %d", signo);
-    }
-    else {
+    } else {
         snprintf(buf, size, "SIG%s", name);
     }
     return buf;
@@ -90,12 +89,14 @@ prf_process_spawn(const struct prf_spawn *spawn, struct prf_process *out,
     sigaddset(&defaults, SIGPIPE); /* we ignore it; the case must not */
     posix_spawnattr_setsigdefault(&attr, &defaults);
     posix_spawnattr_setpgroup(&attr, 0);
-    posix_spawnattr_setflags(&attr, (short)(POSIX_SPAWN_SETSIGDEF
-                                            | (spawn->own_group ? POSIX_SPAWN_SETPGROUP : 0)));
+    posix_spawnattr_setflags(&attr,
+                             (short)(POSIX_SPAWN_SETSIGDEF |
+                                     (spawn->own_group ? POSIX_SPAWN_SETPGROUP : 0)));
     pid_t pid = 0;
     int why = process_actions(spawn, &actions);
     if (why == 0) {
-        why = posix_spawn(&pid, spawn->argv[0], &actions, &attr, spawn->argv, spawn->env);
+        why =
+            posix_spawn(&pid, spawn->argv[0], &actions, &attr, spawn->argv, spawn->env);
     }
     posix_spawnattr_destroy(&attr);
     posix_spawn_file_actions_destroy(&actions);
@@ -141,8 +142,8 @@ prf_process_wait(struct prf_process *process, int64_t deadline_ns,
                  struct prf_ending *ending)
 {
     struct pollfd pfd = {.fd = process->pidfd, .events = POLLIN};
-    while (deadline_ns != 0 && poll(&pfd, 1, prf_clock_left_ms(deadline_ns)) < 0
-           && errno == EINTR) {
+    while (deadline_ns != 0 && poll(&pfd, 1, prf_clock_left_ms(deadline_ns)) < 0 &&
+           errno == EINTR) {
     }
     return process_reap(process, WNOHANG, ending);
 }

@@ -19,7 +19,8 @@ struct prf_spawn {
     char *const *env;
     int in, out, err; /* become 0, 1 and 2; -1: as ours */
     int keep;         /* inherited under the same number; -1: none */
-    bool own_group;   /* a process group of its own: the terminal's Ctrl-C is ours alone */
+    bool
+        own_group; /* a process group of its own: the terminal's Ctrl-C is ours alone */
 };
 
 struct prf_ending {
@@ -32,8 +33,8 @@ struct prf_ending {
 int prf_process_spawn(const struct prf_spawn *spawn, struct prf_process *out,
                       struct prf_error *err);
 
-/* Wait up to `deadline_ns` (CLOCK_MONOTONIC; 0: look only, -1: for ever). Returns whether
-   it ended, and then how; the struct is empty afterwards. */
+/* Wait up to `deadline_ns` (CLOCK_MONOTONIC; 0: look only, -1: for ever). Returns
+   whether it ended, and then how; the struct is empty afterwards. */
 bool prf_process_wait(struct prf_process *process, int64_t deadline_ns,
                       struct prf_ending *ending);
 

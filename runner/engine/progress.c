@@ -10,8 +10,8 @@
 void
 prf_progress_init(struct prf_progress *progress, FILE *out, bool live, int width)
 {
-    *progress = (struct prf_progress){.out = out, .live = live, .width = width,
-                                      .start_ns = prf_clock_ns()};
+    *progress = (struct prf_progress){
+        .out = out, .live = live, .width = width, .start_ns = prf_clock_ns()};
 }
 
 void
@@ -57,7 +57,7 @@ prf_progress_done(struct prf_progress *progress, const char *what, const char *s
     if (progress->out == NULL || progress->live) {
         return;
     }
-    fprintf(progress->out, "[%zu/%zu] %s %s\n", progress->n_done, progress->n_total, what,
-            status);
+    fprintf(progress->out, "[%zu/%zu] %s %s\n", progress->n_done, progress->n_total,
+            what, status);
     fflush(progress->out);
 }

@@ -9,12 +9,12 @@
 #include <stdio.h>
 
 struct prf_progress {
-    FILE *out;    /* NULL: silent */
-    bool live;    /* a terminal: redraw */
+    FILE *out; /* NULL: silent */
+    bool live; /* a terminal: redraw */
     int width;
     size_t n_done, n_total;
     int64_t start_ns;
-    bool drawn;   /* there is a line to clear */
+    bool drawn; /* there is a line to clear */
 };
 
 /* How the terminal is: `live` and `width` are the caller's to judge. */
@@ -27,7 +27,8 @@ void prf_progress_expect(struct prf_progress *progress, size_t n);
 void prf_progress_show(struct prf_progress *progress, const char *what);
 
 /* One is done, with its status; `what` names it. */
-void prf_progress_done(struct prf_progress *progress, const char *what, const char *status);
+void prf_progress_done(struct prf_progress *progress, const char *what,
+                       const char *status);
 
 /* Take the line away, before something else is printed. */
 void prf_progress_clear(struct prf_progress *progress);

@@ -36,7 +36,8 @@ static const char ask_script[] =
     "def put(key, value):\n"
     "    sys.stdout.flush()\n"
     "    text = '' if value is None else str(value)\n"
-    "    sys.stdout.buffer.write(os.fsencode('%s=%s\\n' % (key, text.replace('\\n', ' '))))\n"
+    "    sys.stdout.buffer.write(os.fsencode('%s=%s\\n' % (key, text.replace('\\n', ' "
+    "'))))\n"
     "put('executable', sys.executable)\n"
     "for key in ('LIBDIR', 'INSTSONAME', 'LIBPL', 'MULTIARCH', 'Py_ENABLE_SHARED',\n"
     "            'Py_GIL_DISABLED', 'Py_DEBUG', 'CONFIG_ARGS'):\n"
@@ -63,8 +64,8 @@ python_in_path(const char *name)
     char *found = NULL, *rest = copy;
     for (char *dir; found == NULL && (dir = strsep(&rest, ":")) != NULL;) {
         char *candidate = prf_path_join(*dir == '\0' ? "." : dir, name);
-        if (candidate != NULL && access(candidate, X_OK) == 0
-            && !prf_path_is_dir(candidate)) {
+        if (candidate != NULL && access(candidate, X_OK) == 0 &&
+            !prf_path_is_dir(candidate)) {
             found = prf_path_absolute(candidate);
         }
         free(candidate);
@@ -78,7 +79,8 @@ static char *
 python_in_venv(const char *folder)
 {
     char *path = prf_path_join(folder, "bin/python");
-    char *absolute = path != NULL && access(path, X_OK) == 0 ? prf_path_absolute(path) : NULL;
+    char *absolute =
+        path != NULL && access(path, X_OK) == 0 ? prf_path_absolute(path) : NULL;
     free(path);
     return absolute;
 }
@@ -93,8 +95,8 @@ python_beside(const char *near, const char *root)
         char *venv = prf_path_join(folder, ".venv");
         char *git = prf_path_join(folder, ".git");
         found = venv == NULL ? NULL : python_in_venv(venv);
-        bool last = git == NULL || prf_path_exists(git) || strcmp(folder, "/") == 0
-                    || (root != NULL && strcmp(folder, root) == 0);
+        bool last = git == NULL || prf_path_exists(git) || strcmp(folder, "/") == 0 ||
+                    (root != NULL && strcmp(folder, root) == 0);
         free(venv);
         free(git);
         char *parent = last ? NULL : prf_path_dirname(folder);
@@ -115,7 +117,8 @@ python_asked(const struct prf_python_choice *choice, char **out, struct prf_erro
         snprintf(name, sizeof name, "%s%s", number ? "python" : "", asked);
         *out = python_in_path(name);
         if (*out == NULL && !prf_path_exists(asked)) {
-            return prf_fail(err, PRF_EUSAGE, "%s: no '%s' on PATH", choice->source, name);
+            return prf_fail(err, PRF_EUSAGE, "%s: no '%s' on PATH", choice->source,
+                            name);
         }
         if (*out != NULL) {
             return 0;
@@ -129,19 +132,20 @@ python_asked(const struct prf_python_choice *choice, char **out, struct prf_erro
                                        choice->source, asked);
     }
     if (!prf_path_exists(asked)) {
-        return prf_fail(err, PRF_EUSAGE, "%s: '%s' does not exist", choice->source, asked);
+        return prf_fail(err, PRF_EUSAGE, "%s: '%s' does not exist", choice->source,
+                        asked);
     }
     if (access(asked, X_OK) != 0) {
-        return prf_fail(err, PRF_EUSAGE, "%s: '%s' cannot be executed: %s", choice->source,
-                        asked, strerror(errno));
+        return prf_fail(err, PRF_EUSAGE, "%s: '%s' cannot be executed: %s",
+                        choice->source, asked, strerror(errno));
     }
     *out = prf_path_absolute(asked);
     return *out != NULL ? 0 : prf_fail(err, PRF_ENOMEM, "out of memory");
 }
 
 int
-prf_python_choose(const struct prf_python_choice *choice, char **out, const char **source,
-                  struct prf_error *err)
+prf_python_choose(const struct prf_python_choice *choice, char **out,
+                  const char **source, struct prf_error *err)
 {
     *out = NULL;
     if (choice->asked != NULL) {
@@ -153,10 +157,11 @@ prf_python_choose(const struct prf_python_choice *choice, char **out, const char
         *source = "VIRTUAL_ENV";
         *out = python_in_venv(venv);
         if (*out == NULL) {
-            return prf_fail(err, PRF_EUSAGE,
-                            "VIRTUAL_ENV names '%s', which holds no bin/python; unset it or "
-                            "give --python",
-                            venv);
+            return prf_fail(
+                err, PRF_EUSAGE,
+                "VIRTUAL_ENV names '%s', which holds no bin/python; unset it or "
+                "give --python",
+                venv);
         }
         return 0;
     }
@@ -167,9 +172,10 @@ prf_python_choose(const struct prf_python_choice *choice, char **out, const char
         *out = python_in_path("python3");
     }
     if (*out == NULL) {
-        return prf_fail(err, PRF_ENOTFOUND,
-                        "no python3 on PATH; install Python 3.%d or later, or give --python",
-                        OLDEST_MINOR);
+        return prf_fail(
+            err, PRF_ENOTFOUND,
+            "no python3 on PATH; install Python 3.%d or later, or give --python",
+            OLDEST_MINOR);
     }
     return 0;
 }
@@ -230,8 +236,13 @@ python_run(const char *python, const char *pyproject, struct prf_strbuf *out,
         goto out;
     }
     const char *const argv[] = {python, "-I", "-S", "-c", ask_script, pyproject, NULL};
-    struct prf_spawn spawn = {.argv = (char *const *)argv, .env = environ, .in = null, .out = fds[1],
-                              .err = fds[1], .keep = -1, .own_group = true};
+    struct prf_spawn spawn = {.argv = (char *const *)argv,
+                              .env = environ,
+                              .in = null,
+                              .out = fds[1],
+                              .err = fds[1],
+                              .keep = -1,
+                              .own_group = true};
     rc = prf_process_spawn(&spawn, &process, err);
     if (rc < 0) {
         goto out;
@@ -244,14 +255,15 @@ python_run(const char *python, const char *pyproject, struct prf_strbuf *out,
         goto out;
     }
     if (rc < 0 || !prf_process_wait(&process, deadline_ns, &ending)) {
-        rc = prf_fail(err, PRF_EPYTHON, "'%s' did not answer within %d s; is it a Python?",
-                      python, (int)(ASK_LIMIT_NS / 1000000000));
+        rc = prf_fail(err, PRF_EUNAVAILABLE,
+                      "'%s' did not answer within %d s; is it a Python?", python,
+                      (int)(ASK_LIMIT_NS / 1000000000));
         goto out;
     }
     if (ending.signal != 0 || ending.code != 0) {
         char name[32];
         char *text = prf_strbuf_steal(out);
-        rc = prf_fail(err, PRF_EPYTHON, "'%s' does not work (%s%.0d): %s", python,
+        rc = prf_fail(err, PRF_EUNAVAILABLE, "'%s' does not work (%s%.0d): %s", python,
                       ending.signal != 0
                           ? prf_signal_name(ending.signal, name, sizeof name)
                           : "exit code ",
@@ -332,8 +344,8 @@ static const char *
 python_flags(struct prf_arena *arena, const char *answer)
 {
     static const char *const wanted[] = {"--enable-optimizations", "--with-lto",
-                                         "--enable-shared", "--with-pydebug",
-                                         "--without-pymalloc", "--enable-bolt"};
+                                         "--enable-shared",        "--with-pydebug",
+                                         "--without-pymalloc",     "--enable-bolt"};
     const char *args = python_value(arena, answer, "CONFIG_ARGS");
     struct prf_strbuf sb = PRF_STRBUF_INIT;
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
@@ -347,8 +359,8 @@ python_flags(struct prf_arena *arena, const char *answer)
 }
 
 static int
-python_take_config(struct prf_interpreter *out, const char *answer, const char *pyproject,
-                   struct prf_error *err)
+python_take_config(struct prf_interpreter *out, const char *answer,
+                   const char *pyproject, struct prf_error *err)
 {
     const char *wrong = python_value(&out->arena, answer, "config-error");
     if (*wrong != '\0') {
@@ -361,7 +373,8 @@ python_take_config(struct prf_interpreter *out, const char *answer, const char *
     json_error_t why;
     out->config = json_loads(text, 0, &why);
     if (!json_is_object(out->config)) {
-        return prf_fail(err, PRF_EUSAGE, "'%s': tool.pyprofiler is not a table", pyproject);
+        return prf_fail(err, PRF_EUSAGE, "'%s': tool.pyprofiler is not a table",
+                        pyproject);
     }
     return 0;
 }
@@ -380,8 +393,8 @@ prf_python_ask(const char *python, const char *pyproject, struct prf_interpreter
     struct prf_arena *arena = &out->arena;
     out->version = python_value(arena, answer, "version");
     if (*out->version == '\0') {
-        rc = prf_fail(err, PRF_EPYTHON, "'%s' is no Python: it does not tell its version",
-                      python);
+        rc = prf_fail(err, PRF_EUNAVAILABLE,
+                      "'%s' is no Python: it does not tell its version", python);
         goto out;
     }
     out->major = atoi(python_value(arena, answer, "major"));
@@ -427,10 +440,11 @@ prf_python_check(const struct prf_interpreter *interpreter, const char *plugin,
 {
     const struct prf_interpreter *py = interpreter;
     if (py->major < 3 || (py->major == 3 && py->minor < OLDEST_MINOR)) {
-        return prf_fail(err, PRF_EUNAVAILABLE,
-                        "'%s' is Python %s; 3.%d or later is needed: choose another one "
-                        "with --python",
-                        py->executable, py->version, OLDEST_MINOR);
+        return prf_fail(
+            err, PRF_EUNAVAILABLE,
+            "'%s' is Python %s; 3.%d or later is needed: choose another one "
+            "with --python",
+            py->executable, py->version, OLDEST_MINOR);
     }
     if (strcmp(py->implementation, "CPython") != 0) {
         return prf_fail(err, PRF_EUNAVAILABLE,
@@ -444,10 +458,11 @@ prf_python_check(const struct prf_interpreter *interpreter, const char *plugin,
                         py->executable);
     }
     if (!prf_path_exists(plugin)) {
-        return prf_fail(err, PRF_EUNAVAILABLE,
-                        "no plugin for Python 3.%d ('%s' does not exist); built for: %s; "
-                        "build it with cmake -DPRF_PYTHONS=%s",
-                        py->minor, plugin, built, py->executable);
+        return prf_fail(
+            err, PRF_EUNAVAILABLE,
+            "no plugin for Python 3.%d ('%s' does not exist); built for: %s; "
+            "build it with cmake -DPRF_PYTHONS=%s",
+            py->minor, plugin, built, py->executable);
     }
     return 0;
 }

@@ -14,8 +14,8 @@ int
 prf_scratch_open(struct prf_scratch *scratch, struct prf_error *err)
 {
     const char *tmp = getenv("TMPDIR");
-    char *folder = prf_path_join(tmp == NULL || *tmp == '\0' ? "/tmp" : tmp,
-                                 "pyprofiler-XXXXXX");
+    char *folder =
+        prf_path_join(tmp == NULL || *tmp == '\0' ? "/tmp" : tmp, "pyprofiler-XXXXXX");
     char *absolute = folder == NULL ? NULL : prf_path_absolute(folder);
     free(folder);
     *scratch = (struct prf_scratch){0};
@@ -23,10 +23,11 @@ prf_scratch_open(struct prf_scratch *scratch, struct prf_error *err)
         return prf_fail(err, PRF_ENOMEM, "out of memory");
     }
     if (mkdtemp(absolute) == NULL) {
-        int rc = prf_fail(err, PRF_EIO,
-                          "cannot make a temporary folder '%s': %s; set TMPDIR to a folder "
-                          "that can be written",
-                          absolute, strerror(errno));
+        int rc =
+            prf_fail(err, PRF_EIO,
+                     "cannot make a temporary folder '%s': %s; set TMPDIR to a folder "
+                     "that can be written",
+                     absolute, strerror(errno));
         free(absolute);
         return rc;
     }

@@ -98,14 +98,12 @@ select_not(struct select *s)
     }
     if (select_take(s, "not")) {
         value = !select_not(s);
-    }
-    else if (select_take(s, "(")) {
+    } else if (select_take(s, "(")) {
         value = select_or(s);
         if (!s->failed && !select_take(s, ")")) {
             value = select_fail(s, "')' is missing");
         }
-    }
-    else {
+    } else {
         value = select_word(s);
     }
     s->depth--;

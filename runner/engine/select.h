@@ -6,8 +6,8 @@
 
 #include <pyprofiler/error.h>
 
-/* Words, `and`, `or`, `not`, parentheses. A word holds when the id contains it, upper and
-   lower case being the same. PRF_EUSAGE: not such an expression (says where). */
+/* Words, `and`, `or`, `not`, parentheses. A word holds when the id contains it, upper
+   and lower case being the same. PRF_EUSAGE: not such an expression (says where). */
 int prf_select_check(const char *expression, struct prf_error *err);
 
 /* Does it hold for `id`? The expression was checked before. */

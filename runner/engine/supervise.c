@@ -136,8 +136,7 @@ engine_ending(struct prf_engine *engine, struct prf_arena *arena)
     if (e->signal != 0) {
         snprintf(buf, sizeof buf, "ended by %s",
                  prf_signal_name(e->signal, name, sizeof name));
-    }
-    else {
+    } else {
         snprintf(buf, sizeof buf, "ended with exit code %d", e->code);
     }
     const char *text = prf_arena_strdup(arena, buf);
@@ -147,7 +146,7 @@ engine_ending(struct prf_engine *engine, struct prf_arena *arena)
 /* The worker did not do its part: why, with its last words. */
 static int
 engine_fail(struct prf_engine *engine, int event, const char *doing,
-             struct prf_error *err)
+            struct prf_error *err)
 {
     struct prf_arena arena = {0};
     int rc;
@@ -162,13 +161,12 @@ engine_fail(struct prf_engine *engine, int event, const char *doing,
     if (event == PRF_WORKER_GONE) {
         rc = prf_fail(err, PRF_EPYTHON, "the worker %s while %s%s%s",
                       engine_ending(engine, &arena), doing, sep, line);
-    }
-    else if (event == PRF_WORKER_DEADLINE) {
+    } else if (event == PRF_WORKER_DEADLINE) {
         rc = prf_fail(err, PRF_EPYTHON, "the worker did not answer while %s%s%s", doing,
                       sep, line);
-    }
-    else {
-        rc = prf_fail(err, PRF_EPROTOCOL, "the worker sent something else while %s", doing);
+    } else {
+        rc = prf_fail(err, PRF_EPROTOCOL, "the worker sent something else while %s",
+                      doing);
     }
     prf_arena_release(&arena);
     return rc;
@@ -193,12 +191,13 @@ engine_take_hello(struct prf_engine *engine, const json_t *hello, struct prf_err
         return 0; /* a plan borrows from what the first one said */
     }
     engine->greeted = true;
-    return prf_profilers_add(&engine->profilers, json_object_get(hello, "backends"), err);
+    return prf_profilers_add(&engine->profilers, json_object_get(hello, "backends"),
+                             err);
 }
 
 int
 prf_engine_start(struct prf_engine *engine, const struct prf_supervision *sv,
-                  struct prf_error *err)
+                 struct prf_error *err)
 {
     struct prf_worker_setup setup = sv->worker;
     json_t *hello = NULL;
@@ -218,9 +217,8 @@ prf_engine_start(struct prf_engine *engine, const struct prf_supervision *sv,
     }
     int event = prf_worker_receive(&engine->worker, prf_clock_ns() + HELLO_LIMIT_NS, 0,
                                    &hello, err);
-    rc = event == PRF_WORKER_MESSAGE
-             ? engine_take_hello(engine, hello, err)
-             : engine_fail(engine, event, "starting", err);
+    rc = event == PRF_WORKER_MESSAGE ? engine_take_hello(engine, hello, err)
+                                     : engine_fail(engine, event, "starting", err);
     json_decref(hello);
     if (rc < 0) {
         engine_stop_worker(engine, 0);
@@ -236,13 +234,13 @@ engine_init(struct prf_engine *engine, struct prf_error *err)
     char *folder = t->module == NULL && t->path != NULL ? prf_path_dirname(t->path)
                                                         : prf_path_absolute(".");
     json_t *answer = NULL;
-    int rc = prf_worker_send(
-        &engine->worker,
-        json_pack("{s:s, s:s, s:s, s:[s], s:s?, s:s?}", "type", "init", "executable",
-                  sv->executable, "package_dir", sv->package_dir, "argv",
-                  t->path != NULL ? t->path : t->module, "path0", folder, "hash_seed",
-                  sv->hash_seed),
-        err);
+    int rc = prf_worker_send(&engine->worker,
+                             json_pack("{s:s, s:s, s:s, s:[s], s:s?, s:s?}", "type",
+                                       "init", "executable", sv->executable,
+                                       "package_dir", sv->package_dir, "argv",
+                                       t->path != NULL ? t->path : t->module, "path0",
+                                       folder, "hash_seed", sv->hash_seed),
+                             err);
     free(folder);
     if (rc < 0) {
         return rc;
@@ -251,10 +249,10 @@ engine_init(struct prf_engine *engine, struct prf_error *err)
                                    &answer, err);
     if (event != PRF_WORKER_MESSAGE) {
         rc = engine_fail(engine, event, "starting Python", err);
-    }
-    else if (strcmp(prf_message_type(answer), "ready") != 0) {
+    } else if (strcmp(prf_message_type(answer), "ready") != 0) {
         const char *why = json_string_value(json_object_get(answer, "error"));
-        rc = prf_fail(err, PRF_EPYTHON, "Python does not start: %s", why == NULL ? "" : why);
+        rc = prf_fail(err, PRF_EPYTHON, "Python does not start: %s",
+                      why == NULL ? "" : why);
     }
     json_decref(answer);
     return rc;
@@ -313,18 +311,20 @@ engine_import_died(struct prf_engine *engine, int event, struct prf_error *err)
     if (event == PRF_WORKER_DEADLINE) {
         prf_process_signal(&engine->worker.process, SIGABRT);
         prf_worker_stop(&engine->worker, 0);
-        engine_set_failure(engine,
-                            prf_result_text(f, "the import did not end after %g s "
-                                               "(--import-timeout)",
-                                            (double)engine->sv->import_timeout_ns / 1e9));
+        engine_set_failure(
+            engine, prf_result_text(f,
+                                    "the import did not end after %g s "
+                                    "(--import-timeout)",
+                                    (double)engine->sv->import_timeout_ns / 1e9));
         return 0;
     }
     if (event != PRF_WORKER_GONE) {
         return engine_fail(engine, event, "importing the file", err);
     }
     int signo = engine->worker.ending.signal;
-    engine_set_failure(engine, prf_result_text(f, "the process %s while importing the file",
-                                                 engine_ending(engine, &f->arena)));
+    engine_set_failure(engine,
+                       prf_result_text(f, "the process %s while importing the file",
+                                       engine_ending(engine, &f->arena)));
     if (signo != 0) {
         f->signal = prf_result_text(f, "%s", prf_signal_name(signo, name, sizeof name));
     }
@@ -333,7 +333,7 @@ engine_import_died(struct prf_engine *engine, int event, struct prf_error *err)
 
 static int
 engine_take_cases(struct prf_engine *engine, const json_t *message,
-                   struct prf_error *err)
+                  struct prf_error *err)
 {
     const char *type = prf_message_type(message);
     int rc = 0;
@@ -342,7 +342,8 @@ engine_take_cases(struct prf_engine *engine, const json_t *message,
         return 0;
     }
     if (strcmp(type, "cases") != 0) {
-        return prf_fail(err, PRF_EPROTOCOL, "the worker answered '%s' to an import", type);
+        return prf_fail(err, PRF_EPROTOCOL, "the worker answered '%s' to an import",
+                        type);
     }
     engine->imported = true;
     if (engine->file.cases == NULL) { /* not again: the plan borrows from the first */
@@ -367,7 +368,8 @@ engine_do_import(struct prf_engine *engine, struct prf_error *err)
         rc = prf_scratch_file(engine->sv->scratch, "import", &output, err);
     }
     if (rc == 0) {
-        rc = prf_worker_send(&engine->worker, engine_import_message(engine, output), err);
+        rc = prf_worker_send(&engine->worker, engine_import_message(engine, output),
+                             err);
     }
     if (rc < 0) {
         goto out;
@@ -395,7 +397,7 @@ out:
 
 int
 prf_engine_import(struct prf_engine *engine, const struct prf_target *target,
-                   struct prf_error *err)
+                  struct prf_error *err)
 {
     engine->target = target;
     return engine_do_import(engine, err);
@@ -422,7 +424,8 @@ struct run_files {
 };
 
 static int
-run_files_make(struct prf_engine *engine, struct run_files *files, struct prf_error *err)
+run_files_make(struct prf_engine *engine, struct run_files *files,
+               struct prf_error *err)
 {
     struct prf_scratch *scratch = engine->sv->scratch;
     int rc = prf_scratch_file(scratch, "rec", &files->recording, err);
@@ -463,8 +466,7 @@ run_signal(struct run_wait *w, int signo)
 {
     if (w->inline_run) {
         prf_process_signal(&w->engine->worker.process, signo);
-    }
-    else if (w->pid > 0) {
+    } else if (w->pid > 0) {
         if (signo == SIGKILL) {
             kill(-w->pid, signo);
         }
@@ -503,9 +505,10 @@ run_take_exited(struct run_wait *w, const json_t *m)
     const json_t *code = json_object_get(m, "code");
     w->outcome->code = json_is_integer(code) ? (int)json_integer_value(code) : -1;
     w->outcome->signal = (int)json_integer_value(json_object_get(m, "signal"));
-    w->outcome->n_left = (int)json_integer_value(json_object_get(m, "left"));
-    w->result->cpu_ns = json_integer_value(json_object_get(m, "utime_ns"))
-                        + json_integer_value(json_object_get(m, "stime_ns"));
+    w->outcome->n_left = (int)json_integer_value(json_object_get(m, "left")) +
+                         prf_children_sweep(w->engine->worker.process.pid);
+    w->result->cpu_ns = json_integer_value(json_object_get(m, "utime_ns")) +
+                        json_integer_value(json_object_get(m, "stime_ns"));
     w->result->max_rss_bytes = json_integer_value(json_object_get(m, "maxrss_bytes"));
 }
 
@@ -622,15 +625,16 @@ static json_t *
 run_message(const struct prf_item *item, const struct run_files *files, json_t *options,
             bool inline_run)
 {
-    return json_pack("{s:s, s:s, s:s, s:O, s:s, s:s?, s:s, s:b, s:n}", "type", "run", "case",
-                     item->kase->id, "profiler", item->profiler->name, "options", options,
-                     "recording", files->recording, "output", files->output, "fault",
-                     files->fault, "inline", inline_run, "affinity");
+    return json_pack("{s:s, s:s, s:s, s:O, s:s, s:s?, s:s, s:b, s:n}", "type", "run",
+                     "case", item->kase->id, "profiler", item->profiler->name,
+                     "options", options, "recording", files->recording, "output",
+                     files->output, "fault", files->fault, "inline", inline_run,
+                     "affinity");
 }
 
 static int
 engine_measure(struct prf_engine *engine, const struct prf_item *item, json_t *options,
-                bool exec, struct prf_measured *out, struct prf_error *err)
+               bool exec, struct prf_measured *out, struct prf_error *err)
 {
     struct run_files files = {0};
     struct prf_outcome outcome = {.code = -1, .limit_ns = engine->sv->timeout_ns};
@@ -687,8 +691,8 @@ engine_lost(struct prf_engine *engine, struct prf_measured *out, struct prf_erro
         return PRF_EINTERRUPTED;
     }
     r->status = PRF_STATUS_ERROR;
-    r->reason = prf_result_text(r, "%s",
-                                engine->failed ? engine->failure.reason : err->text);
+    r->reason =
+        prf_result_text(r, "%s", engine->failed ? engine->failure.reason : err->text);
     if (engine->failed) {
         r->traceback = engine->failure.traceback == NULL
                            ? NULL
@@ -702,7 +706,7 @@ engine_lost(struct prf_engine *engine, struct prf_measured *out, struct prf_erro
 
 int
 prf_engine_run(struct prf_engine *engine, const struct prf_item *item, json_t *options,
-                struct prf_measured *out, struct prf_error *err)
+               struct prf_measured *out, struct prf_error *err)
 {
     enum prf_isolation isolation = engine->sv->isolation;
     bool threads = engine->file.n_threads > 1 && isolation == PRF_ISOLATION_FORK;
@@ -714,11 +718,9 @@ prf_engine_run(struct prf_engine *engine, const struct prf_item *item, json_t *o
     if (item->skip != NULL) {
         r->status = PRF_STATUS_SKIPPED;
         r->reason = prf_result_text(r, "%s", item->skip);
-    }
-    else if (engine_ensure(engine, exec, err) < 0 || engine->failed) {
+    } else if (engine_ensure(engine, exec, err) < 0 || engine->failed) {
         rc = engine_lost(engine, out, err);
-    }
-    else {
+    } else {
         rc = engine_measure(engine, item, options, exec, out, err);
         if (rc < 0) {
             rc = engine_lost(engine, out, err);
@@ -729,8 +731,9 @@ prf_engine_run(struct prf_engine *engine, const struct prf_item *item, json_t *o
     }
     if (rc == 0 && threads && item->skip == NULL && !engine->noted_threads) {
         engine->noted_threads = true;
-        prf_result_note(r, "the import left %d threads running, so each case of the file "
-                           "ran in a new process instead of a fork",
+        prf_result_note(r,
+                        "the import left %d threads running, so each case of the file "
+                        "ran in a new process instead of a fork",
                         engine->file.n_threads - 1);
     }
     if (rc < 0) {

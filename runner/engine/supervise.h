@@ -25,12 +25,12 @@ struct prf_supervision {
     struct prf_worker_setup worker;
     const char *executable; /* of the user's Python */
     const char *package_dir;
-    const char *hash_seed;  /* NULL: as the environment says */
+    const char *hash_seed; /* NULL: as the environment says */
     struct prf_scratch *scratch;
     int64_t timeout_ns;        /* of one run; 0: none */
     int64_t import_timeout_ns; /* 0: none */
     enum prf_isolation isolation;
-    bool show_output;          /* -s: nothing is captured */
+    bool show_output; /* -s: nothing is captured */
     const struct prf_strlist *plugins;
 };
 
@@ -42,10 +42,10 @@ struct prf_engine {
     struct prf_profilers profilers;
     struct prf_case_file file;
     struct prf_result failure; /* of the import, when `failed` */
-    char *log;     /* what the worker prints */
-    bool running;  /* there is a worker */
-    bool greeted;  /* hello was seen */
-    bool imported; /* it has the file */
+    char *log;                 /* what the worker prints */
+    bool running;              /* there is a worker */
+    bool greeted;              /* hello was seen */
+    bool imported;             /* it has the file */
     bool failed;
     bool noted_threads;
     unsigned n_imports; /* successful ones */
@@ -55,12 +55,12 @@ struct prf_engine {
 /* Start a worker up to its `hello`: engine->profilers. PRF_EPYTHON, PRF_EPROTOCOL,
    PRF_EINTERRUPTED. Release it in any case. */
 int prf_engine_start(struct prf_engine *engine, const struct prf_supervision *sv,
-                      struct prf_error *err);
+                     struct prf_error *err);
 
 /* Initialise Python and import the file: engine->file, or engine->failure when the file
    is at fault (not an error of this function). */
 int prf_engine_import(struct prf_engine *engine, const struct prf_target *target,
-                       struct prf_error *err);
+                      struct prf_error *err);
 
 /* A result and the recording it was read from. */
 struct prf_measured {
@@ -69,10 +69,11 @@ struct prf_measured {
     size_t map_size;
 };
 
-/* Run one item; `options` (borrowed, an object) are the profiler's. Starts another worker
-   where the last one ended. PRF_EINTERRUPTED: the user stopped it, there is no result. */
+/* Run one item; `options` (borrowed, an object) are the profiler's. Starts another
+   worker where the last one ended. PRF_EINTERRUPTED: the user stopped it, there is no
+   result. */
 int prf_engine_run(struct prf_engine *engine, const struct prf_item *item,
-                    json_t *options, struct prf_measured *out, struct prf_error *err);
+                   json_t *options, struct prf_measured *out, struct prf_error *err);
 void prf_measured_release(struct prf_measured *measured);
 
 /* Stop the worker. Idempotent. */

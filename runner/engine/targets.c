@@ -60,8 +60,8 @@ targets_module_file(const char *module)
 bool
 prf_target_plausible(const char *word)
 {
-    if (strstr(word, "::") != NULL || strchr(word, '/') != NULL
-        || targets_ends_with(word, ".py") || prf_path_exists(word)) {
+    if (strstr(word, "::") != NULL || strchr(word, '/') != NULL ||
+        targets_ends_with(word, ".py") || prf_path_exists(word)) {
         return true;
     }
     if (!targets_is_dotted(word)) {
@@ -89,11 +89,10 @@ prf_target_folder(const char *word)
     if (absolute != NULL && prf_path_is_dir(absolute)) {
         folder = absolute;
         absolute = NULL;
-    }
-    else if (absolute != NULL && (prf_path_exists(absolute) || strchr(base, '/') != NULL)) {
+    } else if (absolute != NULL &&
+               (prf_path_exists(absolute) || strchr(base, '/') != NULL)) {
         folder = prf_path_dirname(absolute);
-    }
-    else {
+    } else {
         folder = prf_path_absolute(".");
     }
     free(absolute);
@@ -151,8 +150,9 @@ targets_select(struct prf_targets *targets, struct prf_target *target, const cha
     list[target->n_selectors++] = (struct prf_selector){
         .word = prf_arena_strdup(arena, word),
         .class_name = prf_arena_strndup(arena, rest, n),
-        .method = colons == NULL || colons[2] == '\0' ? NULL
-                                                      : prf_arena_strdup(arena, colons + 2),
+        .method = colons == NULL || colons[2] == '\0'
+                      ? NULL
+                      : prf_arena_strdup(arena, colons + 2),
     };
     target->selectors = list;
     return 0;
@@ -189,11 +189,13 @@ targets_imports(const char *text)
     for (const char *line = text; line != NULL; line = strchr(line, '\n')) {
         line += *line == '\n';
         const char *p = line + strspn(line, " \t");
-        size_t skip = strncmp(p, "import ", 7) == 0 ? 7 : strncmp(p, "from ", 5) == 0 ? 5 : 0;
+        size_t skip = strncmp(p, "import ", 7) == 0 ? 7
+                      : strncmp(p, "from ", 5) == 0 ? 5
+                                                    : 0;
         p += skip;
         p += strspn(p, " \t");
-        if (skip > 0 && strncmp(p, "pyprofiler", 10) == 0
-            && strchr(" .,;\t\r\n", p[10]) != NULL) {
+        if (skip > 0 && strncmp(p, "pyprofiler", 10) == 0 &&
+            strchr(" .,;\t\r\n", p[10]) != NULL) {
             return true;
         }
     }
@@ -205,7 +207,8 @@ targets_is_case_file(const char *path)
 {
     char *text = NULL;
     struct prf_error ignored = {0};
-    bool found = prf_file_read(path, &text, NULL, &ignored) == 0 && targets_imports(text);
+    bool found =
+        prf_file_read(path, &text, NULL, &ignored) == 0 && targets_imports(text);
     free(text);
     return found;
 }
@@ -214,9 +217,9 @@ static bool
 targets_is_skipped_folder(const char *path, const char *name)
 {
     char *marker = prf_path_join(path, "pyvenv.cfg");
-    bool skipped = name[0] == '.' || strcmp(name, "__pycache__") == 0
-                   || strcmp(name, "node_modules") == 0 || marker == NULL
-                   || prf_path_exists(marker);
+    bool skipped = name[0] == '.' || strcmp(name, "__pycache__") == 0 ||
+                   strcmp(name, "node_modules") == 0 || marker == NULL ||
+                   prf_path_exists(marker);
     free(marker);
     return skipped;
 }
@@ -237,9 +240,8 @@ targets_scan(struct prf_targets *targets, const char *folder, const char *root,
         }
         if (S_ISDIR(st.st_mode) && !targets_is_skipped_folder(path, name)) {
             rc = targets_scan(targets, path, root, err);
-        }
-        else if (!S_ISDIR(st.st_mode) && targets_ends_with(name, ".py")
-                 && !prf_path_is_dir(path) && targets_is_case_file(path)) {
+        } else if (!S_ISDIR(st.st_mode) && targets_ends_with(name, ".py") &&
+                   !prf_path_is_dir(path) && targets_is_case_file(path)) {
             struct prf_target *t = NULL;
             rc = targets_add_file(targets, path, NULL, root, &t, err);
             if (rc == 0) {
@@ -266,11 +268,13 @@ targets_suggest(const char *path)
     size_t k = 0;
     for (int i = 0; names != NULL && i < n; i++) {
         const char *name = entries[i]->d_name;
-        if (name[0] != '.' && (targets_ends_with(name, ".py") || strchr(name, '.') == NULL)) {
+        if (name[0] != '.' &&
+            (targets_ends_with(name, ".py") || strchr(name, '.') == NULL)) {
             names[k++] = name;
         }
     }
-    const char *near = names == NULL ? NULL : prf_suggest(prf_path_basename(path), names, k);
+    const char *near =
+        names == NULL ? NULL : prf_suggest(prf_path_basename(path), names, k);
     bool here = strchr(path, '/') == NULL;
     char *out = near == NULL ? NULL : here ? strdup(near) : prf_path_join(folder, near);
     for (int i = 0; i < n; i++) {
@@ -286,10 +290,11 @@ static int
 targets_fail_missing(const char *base, struct prf_error *err)
 {
     char *near = targets_suggest(base);
-    int rc = near == NULL
-                 ? prf_fail(err, PRF_EUSAGE, "no such file or module: '%s'", base)
-                 : prf_fail(err, PRF_EUSAGE,
-                            "no such file or module: '%s', did you mean '%s'?", base, near);
+    int rc =
+        near == NULL
+            ? prf_fail(err, PRF_EUSAGE, "no such file or module: '%s'", base)
+            : prf_fail(err, PRF_EUSAGE,
+                       "no such file or module: '%s', did you mean '%s'?", base, near);
     free(near);
     return rc;
 }
@@ -307,19 +312,18 @@ targets_resolve(struct prf_targets *targets, const char *word, const char *base,
         goto out;
     }
     if (prf_path_is_dir(base)) {
-        rc = rest == NULL ? targets_scan(targets, path, root, err)
-                          : prf_fail(err, PRF_EUSAGE,
-                                     "'%s' is a folder; a class or case needs its file", base);
+        rc = rest == NULL
+                 ? targets_scan(targets, path, root, err)
+                 : prf_fail(err, PRF_EUSAGE,
+                            "'%s' is a folder; a class or case needs its file", base);
         goto out;
     }
     if (prf_path_exists(base)) {
         rc = targets_add_file(targets, path, NULL, root, &t, err);
-    }
-    else if (targets_is_dotted(base) && !targets_ends_with(base, ".py")) {
+    } else if (targets_is_dotted(base) && !targets_ends_with(base, ".py")) {
         module_file = targets_module_file(base);
         rc = targets_add_file(targets, module_file, base, root, &t, err);
-    }
-    else {
+    } else {
         rc = targets_fail_missing(base, err);
     }
     if (rc == 0) {
@@ -369,15 +373,15 @@ targets_is_method(const char *wanted, const struct prf_case *kase)
         return true;
     }
     size_t m = kase->params == NULL ? 0 : strlen(kase->params);
-    return wanted[n] == '[' && m > 0 && strncmp(wanted + n + 1, kase->params, m) == 0
-           && strcmp(wanted + n + 1 + m, "]") == 0;
+    return wanted[n] == '[' && m > 0 && strncmp(wanted + n + 1, kase->params, m) == 0 &&
+           strcmp(wanted + n + 1 + m, "]") == 0;
 }
 
 static bool
 targets_selector_matches(const struct prf_selector *s, const struct prf_case *kase)
 {
-    return strcmp(s->class_name, kase->class_name) == 0
-           && (s->method == NULL || targets_is_method(s->method, kase));
+    return strcmp(s->class_name, kase->class_name) == 0 &&
+           (s->method == NULL || targets_is_method(s->method, kase));
 }
 
 bool
@@ -410,8 +414,7 @@ targets_fail_selector(const struct prf_selector *s, const struct prf_target *tar
         const struct prf_case *c = &file->cases[i];
         if (!has_class) {
             names[n++] = c->class_name;
-        }
-        else if (strcmp(c->class_name, s->class_name) == 0) {
+        } else if (strcmp(c->class_name, s->class_name) == 0) {
             const char *colons = strstr(c->id, "::");
             const char *second = colons == NULL ? NULL : strstr(colons + 2, "::");
             bool with_params = strchr(s->method, '[') != NULL && second != NULL;
@@ -427,9 +430,9 @@ targets_fail_selector(const struct prf_selector *s, const struct prf_target *tar
     }
     if (near != NULL) {
         prf_strbuf_addf(&text, ", did you mean '%s'?", near);
-    }
-    else if (n > 0) {
-        prf_strbuf_addf(&text, "; there is '%s'%s", names[0], n > 1 ? " and others" : "");
+    } else if (n > 0) {
+        prf_strbuf_addf(&text, "; there is '%s'%s", names[0],
+                        n > 1 ? " and others" : "");
     }
     int rc = prf_fail(err, PRF_EUSAGE, "%s", prf_strbuf_text(&text));
     prf_strbuf_release(&text);

@@ -48,7 +48,8 @@ void prf_targets_release(struct prf_targets *targets);
 /* Is this case meant by the target? */
 bool prf_target_selects(const struct prf_target *target, const struct prf_case *kase);
 
-/* PRF_EUSAGE when a class or case that was named is not in the file; with a suggestion. */
+/* PRF_EUSAGE when a class or case that was named is not in the file; with a suggestion.
+ */
 int prf_target_check(const struct prf_target *target, const struct prf_case_file *file,
                      struct prf_error *err);
 

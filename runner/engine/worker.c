@@ -56,7 +56,8 @@ worker_open_fds(const struct prf_worker_setup *setup, struct prf_spawn *spawn,
     if (!setup->foreground) {
         spawn->in = open("/dev/null", O_RDONLY | O_CLOEXEC);
         if (spawn->in < 0) {
-            return prf_fail(err, PRF_EIO, "cannot open '/dev/null': %s", strerror(errno));
+            return prf_fail(err, PRF_EIO, "cannot open '/dev/null': %s",
+                            strerror(errno));
         }
     }
     if (setup->log != NULL) {
@@ -66,24 +67,27 @@ worker_open_fds(const struct prf_worker_setup *setup, struct prf_spawn *spawn,
             return prf_fail(err, PRF_EIO, "cannot open '%s': %s", setup->log,
                             strerror(errno));
         }
-    }
-    else if (setup->out_to_err) {
+    } else if (setup->out_to_err) {
         spawn->out = STDERR_FILENO;
     }
     return 0;
 }
 
 static int
-worker_spawn(struct prf_worker *worker, const struct prf_worker_setup *setup, int control,
-             struct prf_error *err)
+worker_spawn(struct prf_worker *worker, const struct prf_worker_setup *setup,
+             int control, struct prf_error *err)
 {
     char number[16];
     char **env = worker_environment();
-    struct prf_spawn spawn = {.env = env, .in = -1, .out = -1, .err = -1, .keep = control,
+    struct prf_spawn spawn = {.env = env,
+                              .in = -1,
+                              .out = -1,
+                              .err = -1,
+                              .keep = control,
                               .own_group = !setup->foreground};
-    const char *const embed[] = {setup->launcher, "--control-fd", number,
-                                 "--libpython",   setup->libpython, "--plugin",
-                                 setup->plugin,   NULL};
+    const char *const embed[] = {
+        setup->launcher,  "--control-fd", number,        "--libpython",
+        setup->libpython, "--plugin",     setup->plugin, NULL};
     const char *const inside[] = {setup->python, "-c",   worker_bootstrap,
                                   setup->plugin, number, NULL};
     snprintf(number, sizeof number, "%d", control);
@@ -125,7 +129,8 @@ prf_worker_start(struct prf_worker *worker, const struct prf_worker_setup *setup
 }
 
 static int
-worker_write(struct prf_worker *worker, const char *data, size_t len, struct prf_error *err)
+worker_write(struct prf_worker *worker, const char *data, size_t len,
+             struct prf_error *err)
 {
     int64_t deadline_ns = prf_clock_ns() + SEND_LIMIT_NS;
     while (len > 0) {
@@ -153,7 +158,8 @@ prf_worker_send(struct prf_worker *worker, json_t *message, struct prf_error *er
     char *text = message == NULL ? NULL : json_dumps(message, JSON_COMPACT);
     json_decref(message);
     if (text == NULL) {
-        return prf_fail(err, PRF_EPROTOCOL, "cannot make a message: it is not UTF-8 text");
+        return prf_fail(err, PRF_EPROTOCOL,
+                        "cannot make a message: it is not UTF-8 text");
     }
     uint32_t len = (uint32_t)strlen(text);
     struct prf_strbuf frame = PRF_STRBUF_INIT;
@@ -166,7 +172,8 @@ prf_worker_send(struct prf_worker *worker, json_t *message, struct prf_error *er
     return rc;
 }
 
-/* A whole message out of what was received: 1, 0 when there is none yet, or an error. */
+/* A whole message out of what was received: 1, 0 when there is none yet, or an error.
+ */
 static int
 worker_take(struct prf_worker *worker, json_t **out, struct prf_error *err)
 {
@@ -216,7 +223,8 @@ worker_gone(struct prf_worker *worker)
 {
     if (!worker->ended) {
         int64_t deadline_ns = prf_clock_ns() + 1000000000;
-        worker->ended = prf_process_wait(&worker->process, deadline_ns, &worker->ending);
+        worker->ended =
+            prf_process_wait(&worker->process, deadline_ns, &worker->ending);
         if (!worker->ended) {
             prf_process_signal(&worker->process, SIGKILL);
             worker->ended = prf_process_wait(&worker->process, -1, &worker->ending);
@@ -239,10 +247,10 @@ prf_worker_receive(struct prf_worker *worker, int64_t deadline_ns, int n_interru
             return PRF_WORKER_GONE;
         }
         bool stop = prf_interrupt_count() > n_interrupts;
-        struct pollfd fds[] = {{.fd = worker->control, .events = POLLIN},
-                               {.fd = worker->process.pidfd, .events = POLLIN},
-                               {.fd = n_interrupts > 0 ? -1 : prf_interrupt_fd(),
-                                .events = POLLIN}};
+        struct pollfd fds[] = {
+            {.fd = worker->control, .events = POLLIN},
+            {.fd = worker->process.pidfd, .events = POLLIN},
+            {.fd = n_interrupts > 0 ? -1 : prf_interrupt_fd(), .events = POLLIN}};
         int n = poll(fds, 3, stop ? 0 : prf_clock_left_ms(deadline_ns));
         if (n < 0 && errno != EINTR) {
             return prf_fail(err, PRF_EIO, "cannot wait for the worker: %s",
@@ -261,8 +269,7 @@ prf_worker_receive(struct prf_worker *worker, int64_t deadline_ns, int n_interru
             if (!worker_read(worker)) {
                 return worker_gone(worker);
             }
-        }
-        else if (n > 0 && fds[1].revents != 0) {
+        } else if (n > 0 && fds[1].revents != 0) {
             return worker_gone(worker);
         }
     }

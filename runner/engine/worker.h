@@ -1,5 +1,5 @@
-/* The runner's end of a worker: starting it, messages with deadlines, its end. Knows the
-   frames of <pyprofiler/protocol.h> but not what the messages mean. */
+/* The runner's end of a worker: starting it, messages with deadlines, its end. Knows
+   the frames of <pyprofiler/protocol.h> but not what the messages mean. */
 #ifndef PRF_WORKER_H
 #define PRF_WORKER_H
 
@@ -21,15 +21,15 @@ struct prf_worker_setup {
     const char *libpython; /* embed */
     const char *python;    /* host "python": the user's executable */
     const char *plugin;
-    const char *log;   /* file for its output; NULL: ours */
-    bool foreground;   /* keeps the terminal: standard input and our process group */
-    bool out_to_err;   /* standard output is ours for a document: use standard error */
+    const char *log; /* file for its output; NULL: ours */
+    bool foreground; /* keeps the terminal: standard input and our process group */
+    bool out_to_err; /* standard output is ours for a document: use standard error */
 };
 
 struct prf_worker {
     struct prf_process process;
     int control;
-    struct prf_strbuf in; /* received, not yet a whole message */
+    struct prf_strbuf in;     /* received, not yet a whole message */
     struct prf_ending ending; /* how it ended, once `ended` */
     bool ended;
 };
@@ -45,12 +45,13 @@ enum prf_worker_event {
 int prf_worker_start(struct prf_worker *worker, const struct prf_worker_setup *setup,
                      struct prf_error *err);
 
-/* Steals `message`. PRF_EIO when the worker does not take it within 10 s, or is gone. */
+/* Steals `message`. PRF_EIO when the worker does not take it within 10 s, or is gone.
+ */
 int prf_worker_send(struct prf_worker *worker, json_t *message, struct prf_error *err);
 
 /* The next message (*out is the caller's) or what came instead: an enum
-   prf_worker_event, or PRF_EPROTOCOL for bytes that are no message. deadline_ns < 0: none.
-   More than `n_interrupts` interruptions end the wait. */
+   prf_worker_event, or PRF_EPROTOCOL for bytes that are no message. deadline_ns < 0:
+   none. More than `n_interrupts` interruptions end the wait. */
 int prf_worker_receive(struct prf_worker *worker, int64_t deadline_ns, int n_interrupts,
                        json_t **out, struct prf_error *err);
 

@@ -1,0 +1,280 @@
+/* pyprofiler export: a stored result in the format of another tool. */
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "command.h"
+#include "document.h"
+#include "hosting.h"
+#include "path.h"
+#include "say.h"
+#include "select_stored.h"
+#include "strbuf.h"
+#include "supervise.h"
+
+struct export_options {
+    char *format, *output, *store, *sort, *time_unit;
+    uint64_t top_k;
+    bool force, strip_dirs;
+    struct prf_general_options general;
+};
+
+#define AT(field) offsetof(struct export_options, field)
+
+static const struct prf_option export_output[] = {
+    {PRF_OPT_STRING, 0, "format", NULL, AT(format), .unit = "FORMAT",
+     .help = "see below; without it the extension of the output file decides"},
+    {PRF_OPT_STRING, 'o', "output", NULL, AT(output), .unit = "FILE",
+     .help = "-: standard output; without it a name made of the case and the format"},
+    {PRF_OPT_FLAG, 'f', "force", NULL, AT(force), .help = "overwrite the output file"},
+    {PRF_OPT_STRING, 0, "sort", NULL, AT(sort), .unit = "COLUMN",
+     .help = "what tables of functions are sorted by"},
+    {PRF_OPT_UINT, 0, "top-k", NULL, AT(top_k), .unit = "N", .help = "rows of a table"},
+    {PRF_OPT_FLAG, 0, "strip-dirs", NULL, AT(strip_dirs),
+     .help = "file names without folders"},
+    {PRF_OPT_CHOICE, 0, "time-unit", "units", AT(time_unit), .choices = "s|ms|us|ns",
+     .help = "unit of times in tables"},
+    PRF_OPTIONS_END,
+};
+
+static const struct prf_option export_store[] = {
+    {PRF_OPT_STRING, 0, "store", NULL, AT(store), .unit = "FILE",
+     .help = "where the results are [.pyprofiler/results.db at the repository's root]"},
+    PRF_OPTIONS_END,
+};
+
+static const struct prf_option_group export_groups[] = {
+    {"output", export_output, 0},
+    {"store", export_store, 0},
+    {"general", prf_general_table, AT(general)},
+    {NULL},
+};
+
+/* The format that the file's name asks for, or NULL. */
+static const char *
+export_format_of(const char *path)
+{
+    size_t n = path == NULL ? 0 : strlen(path);
+    const char *best = NULL;
+    size_t longest = 0;
+    for (size_t i = 0; prf_exporters[i] != NULL; i++) {
+        const struct prf_exporter *e = prf_exporters[i];
+        size_t m = strlen(e->extension);
+        if (m > longest && n > m && strcmp(path + n - m, e->extension) == 0) {
+            best = e->name;
+            longest = m;
+        }
+    }
+    return best;
+}
+
+/* "calls-profile_fib" + extension: the case's file and name, what files may be called.
+ */
+static char *
+export_name(const struct prf_result *result, const struct prf_exporter *exporter)
+{
+    struct prf_strbuf sb = PRF_STRBUF_INIT;
+    const char *colons = strstr(result->case_id, "::");
+    const char *start = result->case_id;
+    for (const char *p = start; *p != '\0' && p != colons; p++) {
+        start = *p == '/' ? p + 1 : start;
+    }
+    for (const char *p = start; *p != '\0'; p++) {
+        bool plain = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') ||
+                     (*p >= '0' && *p <= '9') || *p == '_' || *p == '=' || *p == '.';
+        if (strncmp(p, ".py::", 5) == 0) {
+            p += 2;
+            continue;
+        }
+        if (plain || (sb.len > 0 && sb.data[sb.len - 1] != '-')) {
+            prf_strbuf_addc(&sb, plain ? *p : '-');
+        }
+    }
+    while (sb.len > 0 && sb.data[sb.len - 1] == '-') {
+        sb.data[--sb.len] = '\0';
+    }
+    prf_strbuf_adds(&sb, exporter->extension);
+    return prf_strbuf_steal(&sb);
+}
+
+/* Has the profiler what the format needs? A call tree is folded into sites and edges.
+ */
+static bool
+export_can(const struct prf_profiler *p, unsigned needs)
+{
+    static const struct {
+        const char *scope;
+        unsigned models;
+    } scopes[] = {
+        {"result", PRF_MODEL_METRICS},
+        {"node", PRF_MODEL_STACKS | PRF_MODEL_SITES | PRF_MODEL_EDGES},
+        {"site", PRF_MODEL_SITES},
+        {"edge", PRF_MODEL_EDGES},
+        {"series", PRF_MODEL_SERIES},
+    };
+    unsigned has = 0;
+    for (size_t i = 0; i < p->n_metrics; i++) {
+        for (size_t k = 0; k < sizeof scopes / sizeof *scopes; k++) {
+            has |= strcmp(scopes[k].scope, p->metrics[i].scope) == 0 ? scopes[k].models
+                                                                     : 0u;
+        }
+    }
+    return (needs & ~has) == 0;
+}
+
+/* Names of the profilers that give what the format needs; only they know, so they are
+   asked. "" when that is not possible here. */
+static void
+export_who_can(const struct prf_exporter *exporter, struct prf_strbuf *out)
+{
+    static const struct prf_option_group none[] = {{NULL}};
+    struct prf_hosting_options options = {0};
+    struct prf_layers layers = {0};
+    struct prf_hosting hosting = {0};
+    struct prf_engine engine = {0};
+    struct prf_error ignored = {0};
+    struct prf_hosting_request request = {
+        .groups = none, .layers = &layers, .target = &options, .options = &options};
+    if (prf_hosting_configure(&hosting, &request, &ignored) == 0 &&
+        prf_hosting_prepare(&hosting, &options, &ignored) == 0 &&
+        prf_engine_start(&engine, &hosting.sv, &ignored) == 0) {
+        for (size_t i = 0; i < engine.profilers.n; i++) {
+            if (export_can(engine.profilers.items[i], exporter->needs)) {
+                prf_strbuf_addf(out, "%s%s", out->len > 0 ? ", " : "",
+                                engine.profilers.items[i]->name);
+            }
+        }
+    }
+    prf_engine_close(&engine);
+    prf_hosting_release(&hosting);
+}
+
+static int
+export_check(const struct prf_exporter *exporter, const struct prf_result *result,
+             struct prf_error *err)
+{
+    struct prf_error why = {0};
+    struct prf_strbuf names = PRF_STRBUF_INIT;
+    int rc = prf_exporter_check(exporter, result, &why);
+    if (rc < 0) {
+        export_who_can(exporter, &names);
+        prf_fail(err, rc, "%s%s%s", why.text, names.len > 0 ? "; these have it: " : "",
+                 prf_strbuf_text(&names));
+    }
+    prf_strbuf_release(&names);
+    return rc;
+}
+
+static int
+export_write(const struct export_options *o, const struct prf_exporter *exporter,
+             const struct prf_stored *stored, struct prf_error *err)
+{
+    struct prf_document document = {0};
+    unsigned flags = (o->force ? PRF_DOCUMENT_FORCE : 0u) |
+                     (exporter->binary ? PRF_DOCUMENT_BINARY : 0u);
+    char *name = o->output != NULL ? strdup(o->output)
+                                   : export_name(&stored->results[0], exporter);
+    int rc = name == NULL ? prf_fail(err, PRF_ENOMEM, "out of memory")
+                          : prf_document_open(&document, name, flags, err);
+    if (rc < 0) {
+        free(name);
+        return rc;
+    }
+    bool to_file = document.path != NULL;
+    struct prf_export_options options = {.sort = o->sort,
+                                         .top_k = o->top_k,
+                                         .strip_dirs = o->strip_dirs,
+                                         .time_unit = o->time_unit};
+    rc = prf_stored_write(stored, exporter, &options, document.file, err);
+    if (rc == 0) {
+        rc = prf_document_commit(&document, err);
+    }
+    if (rc == 0 && to_file && o->general.quiet == 0) {
+        fprintf(stderr, "written: %s\n", name);
+    }
+    prf_document_close(&document);
+    free(name);
+    return rc;
+}
+
+static void
+export_help(const struct prf_command *self)
+{
+    prf_say_help(stdout, self, "pyprofiler export");
+    fputs("\nformats:\n", stdout);
+    for (size_t i = 0; prf_exporters[i] != NULL; i++) {
+        printf("  %-12s %s\n", prf_exporters[i]->name, prf_exporters[i]->summary);
+    }
+}
+
+static int
+export_go(const struct export_options *o, const char *what, struct prf_error *err)
+{
+    struct prf_store *store = NULL;
+    struct prf_stored stored = {0};
+    const struct prf_exporter *exporter = NULL;
+    const char *format = o->format != NULL ? o->format : export_format_of(o->output);
+    int rc = 0;
+    if (what == NULL) {
+        return prf_fail(err, PRF_EUSAGE,
+                        "no result: give the id that run and show print, "
+                        "or 'latest'");
+    }
+    if (format == NULL) {
+        return prf_fail(err, PRF_EUSAGE, "no format: give --format; see --help");
+    }
+    rc = prf_exporter_find(format, &exporter, err);
+    if (rc == 0) {
+        rc = prf_stored_open(o->store, &store, err);
+    }
+    struct prf_stored_request request = {.what = what, .one = true};
+    if (rc == 0) {
+        rc = prf_stored_select(store, &request, &stored, err);
+    }
+    if (rc == 0) {
+        rc = prf_stored_complete(store, &stored, err);
+    }
+    if (rc == 0) {
+        rc = export_check(exporter, &stored.results[0], err);
+    }
+    if (rc == 0) {
+        rc = export_write(o, exporter, &stored, err);
+    }
+    prf_stored_release(&stored);
+    prf_store_close(store);
+    return rc;
+}
+
+static int
+export_main(const struct prf_command *self, int argc, char **argv)
+{
+    struct export_options o = {0};
+    struct prf_layers layers = {0};
+    struct prf_error err = {0};
+    const char *words[1] = {NULL};
+    int rc = prf_groups_defaults(self->groups, &o, &err);
+    if (rc == 0) {
+        rc = prf_args_parse(argc, argv, self->groups, &layers, &o, words, 1, &err);
+    }
+    if (rc >= 0 && o.general.help) {
+        export_help(self);
+    } else if (rc >= 0) {
+        static const struct prf_option_group only_store[] = {{"store", export_store, 0},
+                                                             {NULL}};
+        rc = prf_hosting_configure_store(only_store, &layers, &o, &err);
+        rc = rc < 0 ? rc : export_go(&o, words[0], &err);
+    }
+    prf_groups_release(self->groups, &o);
+    return rc < 0 ? prf_say_error(&err) : PRF_EXIT_OK;
+}
+
+const struct prf_command prf_cmd_export = {
+    .name = "export",
+    .summary = "a stored result in the format of another tool",
+    .usage = "[OPTIONS] RESULT --format FORMAT",
+    .about = "Writes one stored result as a file for another program. RESULT is an id "
+             "(or the "
+             "start of one) that run and show print, or latest.",
+    .groups = export_groups,
+    .run = export_main,
+};

@@ -1,0 +1,83 @@
+/* The options and the state of `pyprofiler run`, shared by its files. */
+#ifndef PRF_RUN_H
+#define PRF_RUN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "choice.h"
+#include "exporter.h"
+#include "hosting.h"
+#include "progress.h"
+#include "report.h"
+#include "say.h"
+#include "store.h"
+#include "supervise.h"
+#include "words.h"
+
+struct prf_run_options {
+    char *keyword;
+    bool list, exitfirst;
+    uint64_t maxfail, durations;
+    char *isolation;
+    int64_t timeout_ns;
+    bool show_output, exit_zero;
+    char *output, *format;
+    bool force;
+    char *store;
+    bool no_store;
+    struct prf_hosting_options hosting;
+    struct prf_general_options general;
+};
+
+struct prf_duration {
+    char *what;
+    int64_t ns;
+};
+
+/* What a run knows and has done so far. */
+struct prf_running {
+    const struct prf_option_group *groups; /* the command's: run's or list's */
+    struct prf_run_options options;
+    struct prf_layers layers;
+    struct prf_words words;
+    struct prf_hosting hosting;
+    struct prf_targets targets;
+    struct prf_choice choice;
+    struct prf_engine engine;
+    struct prf_run run;
+    struct prf_store *store;
+    const struct prf_exporter *exporter; /* NULL: text, printed as results come */
+    struct prf_style style;              /* of standard output */
+    struct prf_progress progress;
+    struct prf_totals totals;
+    struct prf_measured *kept; /* for a document that is written at the end */
+    size_t n_kept;
+    struct prf_duration *durations;
+    size_t n_durations;
+    size_t n_selected, n_bad;
+    int command_layer; /* of the next reading of what follows the profiler */
+    bool headed;       /* the head of the report was printed */
+    bool store_failed, usage_failed, internal_failed, stop, interrupted;
+};
+
+/* Every target in its own worker(s), results as they come. PRF_EINTERRUPTED; what is
+   wrong with one target is said and remembered, the others run. */
+int prf_run_files(struct prf_running *r, struct prf_error *err);
+
+/* Count, store, print or keep a result; takes it over. */
+void prf_run_take_result(struct prf_running *r, struct prf_measured *measured);
+
+/* The profilers and their options anew, from the engine's profilers. */
+int prf_run_choose(struct prf_running *r, bool lenient, struct prf_error *err);
+
+/* Print the cases instead of running them: `list`, and `run --list`. */
+int prf_list_print(struct prf_running *r, bool json, struct prf_error *err);
+
+/* Up to and including the parsed command line, with a greeted engine. 1: --help was
+   printed. */
+int prf_run_begin(struct prf_running *r, const struct prf_command *command, int argc,
+                  char **argv, struct prf_error *err);
+void prf_run_end(struct prf_running *r);
+
+#endif
