@@ -44,7 +44,9 @@ def test_options_of_commands(printed, command):
 
 @pytest.mark.parametrize("profiler", PROFILERS)
 def test_options_of_profilers(printed, any_python, profiler):
-    of_help = options_of_help(printed("run", "--python", any_python, profiler, "--help"))
+    of_help = options_of_help(printed(
+        "run", "--python", any_python, SOURCE / "cases/tutorial/01_first.py", profiler,
+        "--help"))
     assert options_of_page(profiler) == of_help - {"--help", "-h"}
 
 
