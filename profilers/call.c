@@ -155,6 +155,9 @@ call_enter_c_other(struct call *st, struct call_thread *t, PyMethodDef *method,
     struct prf_calltree_node *child = prf_calltree_find(&st->tree, t->node, method);
     if (child == NULL) {
         uint32_t id = prf_codes_add_c(&st->codes, method, self, module);
+        if (id == PRF_CODE_SKIPPED) {
+            return;
+        }
         /* Naming it may have let another thread run, not moved this one. */
         child = prf_calltree_find(&st->tree, t->node, method);
         if (child == NULL && id != 0) {
