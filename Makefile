@@ -21,7 +21,7 @@ JOBS ?= $(shell nproc)
 SYSTEM_PYTHON := $(firstword $(wildcard /usr/bin/python3) python3)
 CONFIGURE := $(if $(PRF_PYTHONS),-DPRF_PYTHONS='$(PRF_PYTHONS)') -DCMAKE_INSTALL_PREFIX='$(PREFIX)'
 RUN := build/release/bin/pyprofiler-run $(if $(PYTHON),--python '$(PYTHON)')
-BENCH_PYTHON := build/bench/venv/bin/python
+BENCH_VENV := build/bench-venv
 
 # What is needed, as `package: how to see that it is there`. A check, not dpkg, decides:
 # a cmake from elsewhere is as good as Debian's.
@@ -44,9 +44,6 @@ git: git --version
 endef
 define NEEDED_TO_INSTALL
 go-md2man: command -v go-md2man
-endef
-define NEEDED_TO_BENCH
-python3-venv: $(SYSTEM_PYTHON) -c "import ensurepip"
 endef
 define NEEDED_TO_TIDY
 clang-tidy: clang-tidy --version
@@ -127,14 +124,18 @@ test:
 	    build/dev/test.log build/asan/test.log
 	exit $$rc
 
-bench: build
-	@$(call setup,$(NEEDED_TO_BENCH))
-	[ -x $(BENCH_PYTHON) ] || $(SYSTEM_PYTHON) -m venv build/bench/venv
+bench:
+	@$(call setup,$(NEEDED_TO_BUILD)
+	$(NEEDED_TO_TEST))
+	$(call build,bench)
+	[ -x $(BENCH_VENV)/bin/python ] || $(SYSTEM_PYTHON) -m venv $(BENCH_VENV)
+	$(BENCH_VENV)/bin/python -m pip install -q pyperformance
+	peers=$$($(BENCH_VENV)/bin/python -c 'import pyperformance as p; print(p.__path__[0])')
+	mapfile -t pythons < build/bench/pythons.txt
 	rc=0
-	for bench in tests/bench/bench_*.py; do
-	    echo "== $$bench"
-	    $(SYSTEM_PYTHON) "$$bench" $(ARGS) $$(cat build/release/pythons.txt) || rc=1
-	done
+	$(SYSTEM_PYTHON) tests/bench/bench_process.py --run build/bench/bin/pyprofiler-run "$${pythons[@]}" || rc=1
+	$(SYSTEM_PYTHON) tests/bench/bench_call.py --build build/bench --pyperformance "$$peers/data-files/benchmarks" "$${pythons[@]}" || rc=1
+	build/bench/bin/bench_store || rc=1
 	exit $$rc
 
 tidy:

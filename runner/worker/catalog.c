@@ -36,10 +36,24 @@ catalog_load_one(const char *path)
     }
 }
 
+/* Backends from outside call functions of this plugin (sink.h, error.h). The launcher, and
+   Python when we are its extension module, have loaded it with its symbols hidden. */
+static void
+catalog_publish_ourselves(void)
+{
+    Dl_info ours;
+    if (dladdr((const void *)prf_catalog_load, &ours) != 0) {
+        dlopen(ours.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_GLOBAL);
+    }
+}
+
 void
 prf_catalog_load(void)
 {
     const char *list = getenv("PYPROFILER_PLUGINS");
+    if (list != NULL) {
+        catalog_publish_ourselves();
+    }
     char *copy = list == NULL ? NULL : strdup(list), *rest = copy;
     for (char *path; n_out_of_tree < OUT_OF_TREE_MAX && rest != NULL &&
                      (path = strsep(&rest, ":")) != NULL;) {

@@ -1,6 +1,5 @@
 """The pages say what the program says: every option of --help is on its page and the
 other way round, and no link leads nowhere."""
-import os
 import pathlib
 import re
 import subprocess
@@ -8,28 +7,25 @@ import subprocess
 import pytest
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
-BUILD = pathlib.Path(os.environ.get("PRF_BUILD_DIR", SOURCE / "build" / "dev"))
-PYTHON = (BUILD / "pythons.txt").read_text().splitlines()[0]
 COMMANDS = ["run", "list", "profilers", "show", "export", "doctor"]
 PROFILERS = ["passthrough", "stopwatch", "call"]
 PAGES = sorted([*SOURCE.glob("*.md"), *(SOURCE / "docs").glob("*.md")])
 
 
-def pyprofiler(*words):
-    done = subprocess.run([BUILD / "bin/pyprofiler", *words], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+@pytest.fixture
+def printed(bin_dir):
+    """What a command line prints."""
+    def printed(*words):
+        done = subprocess.run([bin_dir / "pyprofiler", *words], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+    return printed
 
 
 def options_of_help(text):
-    """Options at the start of a line, their short and other names included."""
-    found = set()
-    for line in text.splitlines():
-        if line.lstrip().startswith("-"):
-            names = re.match(r"\s*((?:(?:^|,\s*|\s)-{1,2}[\w-]+(?:\[?[= ]\[?<?[A-Z.|a-z]+>?\]?)?)+)",
-                             line)
-            found |= set(re.findall(r"(?<![\w-])--?[a-zA-Z][\w-]*", names.group(1)))
-    return found
+    """Long and short options that have an entry of their own in a --help."""
+    entries = re.findall(r"^  (?:(-\w), |    )(--[\w-]+)", text, re.M)
+    return {name for entry in entries for name in entry if name}
 
 
 def options_of_page(name):
@@ -40,20 +36,22 @@ def options_of_page(name):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_options_of_commands(command):
-    of_help = options_of_help(pyprofiler(command, "--help"))
+def test_options_of_commands(printed, command):
+    of_help = options_of_help(printed(command, "--help"))
     assert "--help" in of_help
     assert options_of_page(command) == of_help - {"--help", "-h"}
 
 
 @pytest.mark.parametrize("profiler", PROFILERS)
-def test_options_of_profilers(profiler):
-    of_help = options_of_help(pyprofiler("run", "--python", PYTHON, profiler, "--help"))
+def test_options_of_profilers(printed, any_python, profiler):
+    of_help = options_of_help(printed(
+        "run", "--python", any_python, SOURCE / "cases/tutorial/01_first.py", profiler,
+        "--help"))
     assert options_of_page(profiler) == of_help - {"--help", "-h"}
 
 
-def test_every_command_has_a_page():
-    listed = re.findall(r"^  ([a-z]+)  ", pyprofiler("--help"), re.M)
+def test_every_command_has_a_page(printed):
+    listed = re.findall(r"^  ([a-z]+)  ", printed("--help"), re.M)
     assert sorted(listed) == sorted(COMMANDS)
 
 
