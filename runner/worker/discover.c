@@ -343,7 +343,10 @@ discover_error_line(PyObject *exc, const char *path)
 {
     long line = 0;
     PyObject *tb = PyException_GetTraceback(exc);
-    for (PyTracebackObject *t = (PyTracebackObject *)tb; t != NULL; t = t->tb_next) {
+    /* None when all of its frames were ours */
+    bool whole = tb != NULL && PyTraceBack_Check(tb);
+    PyTracebackObject *first = whole ? (PyTracebackObject *)tb : NULL;
+    for (PyTracebackObject *t = first; t != NULL; t = t->tb_next) {
         PyCodeObject *code = PyFrame_GetCode(t->tb_frame);
         const char *file = PyUnicode_AsUTF8(code->co_filename);
         if (file != NULL && path != NULL && strcmp(file, path) == 0) {

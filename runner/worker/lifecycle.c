@@ -265,7 +265,7 @@ life_body_async(struct life *l, uint64_t loops)
     if (coro == NULL) {
         return NULL;
     }
-    PyObject *done = PyObject_CallMethod(l->driver, "run_async", "OO", l->runner, coro);
+    PyObject *done = PyObject_CallMethod(l->loop, "run_until_complete", "O", coro);
     Py_DECREF(coro);
     return done;
 }

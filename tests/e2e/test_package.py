@@ -430,8 +430,8 @@ def test_loops():
         seen.append(n)
 
     runner = _driver.open_runner()
-    _driver.run_async(runner, _driver.aloop(body, {}, 2))
-    _driver.run_async(runner, _driver.aloop(body, {"n": 6}, 1))
+    runner.get_loop().run_until_complete(_driver.aloop(body, {}, 2))
+    runner.get_loop().run_until_complete(_driver.aloop(body, {"n": 6}, 1))
     _driver.close_runner(runner)
     assert seen[5:] == [5, 5, 6]
 

@@ -35,14 +35,6 @@ def open_runner():
     return runner
 
 
-def run_async(runner, coro):
-    """Run a coroutine to its end in the runner's loop.
-
-    Not Runner.run(): its signal handler and context copies would be measured.
-    """
-    return runner.get_loop().run_until_complete(coro)
-
-
 def close_runner(runner):
     """Cancel what is left in the loop and close it."""
     runner.close()
