@@ -2,7 +2,10 @@
 #include "text.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include <jansson.h>
 
 #include "formats.h"
 #include "order.h"
@@ -162,13 +165,24 @@ text_put_notes(const struct prf_text *text, const struct prf_profile *p)
     }
 }
 
+/* Has any metric a value? A case that was skipped has none. */
+static bool
+text_is_measured(const struct prf_profile *p)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < p->n_metrics; i++) {
+        n += p->metrics[i].n;
+    }
+    return n > 0;
+}
+
 static int
 text_put_tables(const struct prf_text *text, const struct prf_profile *p,
                 struct prf_error *err)
 {
     struct prf_call_index at;
     int rc = 0;
-    if (p->n_metrics > 0) {
+    if (text_is_measured(p)) {
         rc = prf_text_metrics(text, p, err);
     }
     if (rc == 0 && p->n_marks > 0) {
@@ -184,8 +198,29 @@ text_put_tables(const struct prf_text *text, const struct prf_profile *p,
     return rc;
 }
 
-int
-prf_text_result(const struct prf_text *text, const struct prf_result *result,
+/* What the caller leaves open is as the profiler's own options said when it measured:
+   --sort, --top-k, --strip-dirs, --units. Borrows from `asked`. */
+static struct prf_export_options
+text_options(const struct prf_export_options *given, const json_t *asked)
+{
+    struct prf_export_options o = *given;
+    const char *top = json_string_value(json_object_get(asked, "top-k"));
+    const char *strip = json_string_value(json_object_get(asked, "strip-dirs"));
+    if (o.sort == NULL) {
+        o.sort = json_string_value(json_object_get(asked, "sort"));
+    }
+    if (o.time_unit == NULL) {
+        o.time_unit = json_string_value(json_object_get(asked, "units"));
+    }
+    if (o.top_k == 0 && top != NULL) {
+        o.top_k = strtoull(top, NULL, 10);
+    }
+    o.strip_dirs = o.strip_dirs || (strip != NULL && strcmp(strip, "true") == 0);
+    return o;
+}
+
+static int
+text_put_result(const struct prf_text *text, const struct prf_result *result,
                 struct prf_error *err)
 {
     const struct prf_profile *p = result->profile;
@@ -207,6 +242,19 @@ prf_text_result(const struct prf_text *text, const struct prf_result *result,
     }
     rc = text_put_tables(text, p, err);
     text_put_notes(text, p);
+    return rc;
+}
+
+int
+prf_text_result(const struct prf_text *text, const struct prf_result *result,
+                struct prf_error *err)
+{
+    json_t *asked = result->options == NULL ? NULL : json_loads(result->options, 0, NULL);
+    const struct prf_export_options options = text_options(text->options, asked);
+    struct prf_text own = *text;
+    own.options = &options;
+    int rc = text_put_result(&own, result, err);
+    json_decref(asked);
     return rc;
 }
 

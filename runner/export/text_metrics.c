@@ -210,7 +210,7 @@ metrics_put_rounds(const struct prf_text *text, const struct prf_profile *p)
     json_t *how = p->rounds != NULL ? json_loads(p->rounds, 0, NULL) : NULL;
     const char *times = text->style->ascii ? "x" : "\u00d7";
     json_int_t rounds, loops, warmup;
-    if (metrics_get(how, "rounds", &rounds)) {
+    if (metrics_get(how, "rounds", &rounds) && rounds > 0) {
         fprintf(text->out, "  %-*s  %" JSON_INTEGER_FORMAT, METRICS_LABEL, "rounds",
                 rounds);
         if (metrics_get(how, "loops", &loops)) {

@@ -306,9 +306,11 @@ life_measure(struct life *l)
         life_error(l, &err);
         return rc;
     }
+    running = l; /* marks outside the body are not of the measured region */
     uint64_t begin_ns = life_now_ns();
     PyObject *done = life_body(l, round.loops);
     uint64_t end_ns = life_now_ns();
+    running = NULL;
     PyObject *exc = done == NULL ? prf_pyerr_take() : NULL;
     life_leave_fork(l);
     l->measured_ns += end_ns - begin_ns;
@@ -357,11 +359,8 @@ life_rounds(struct life *l)
 {
     /* What set-up left behind is not collected in the measured region. */
     PyGC_Collect();
-    running = l;
     while (life_round(l) == PRF_MORE) {
-        life_leave_fork(l);
     }
-    running = NULL;
     life_leave_fork(l);
 }
 

@@ -186,7 +186,6 @@ zygote_wait(struct zygote *z, pid_t pid, const pid_t *keep, size_t n_keep,
     struct rusage usage = {0};
     while (wait4(pid, &status, 0, &usage) < 0 && errno == EINTR) {
     }
-    kill(-pid, SIGKILL); /* its session; nothing is left in most cases */
     int left = prf_children_sweep(keep, n_keep);
     return prf_control_send(z->control, zygote_exited(pid, status, left, &usage), err);
 }
