@@ -64,7 +64,7 @@ struct stopwatch {
     double *walls, *scratch; /* of n measured rounds; room for `capacity` */
     size_t n, capacity, n_warmup, next_check;
     double relative_ci;
-    bool converged;
+    bool converged, raised;
     /* marks of the execution that runs are marks[0..n_seen) */
     struct stopwatch_mark *marks;
     uint32_t n_marks, n_seen;
@@ -326,6 +326,7 @@ stopwatch_stop(void *state, const struct prf_round *round, struct prf_error *err
     uint64_t cpu_ns = stopwatch_cpu_ns();
     struct stopwatch *st = state;
     if (round->raised) {
+        st->raised = true;
         return PRF_DONE;
     }
     st->round_wall_ns += (double)(wall_ns - st->wall_start_ns);
@@ -382,7 +383,13 @@ stopwatch_collect(void *state, struct prf_sink *sink, struct prf_error *err)
 {
     struct stopwatch *st = state;
     char json[512], ci[32] = "null";
-    (void)err;
+    /* The caller ended it before a round was whole: what there is of it counts. */
+    if (st->n == 0 && st->round_executions > 0 && !st->raised) {
+        int rc = stopwatch_emit(st, false, err);
+        if (rc < 0) {
+            return rc;
+        }
+    }
     stopwatch_collect_marks(st, sink);
     if (st->n > 0) {
         st->next_check = 0; /* the last word on all rounds */

@@ -215,6 +215,9 @@ text_options(const struct prf_export_options *given, const json_t *asked)
     if (o.top_k == 0 && top != NULL) {
         o.top_k = strtoull(top, NULL, 10);
     }
+    if (o.time_unit != NULL && strcmp(o.time_unit, "auto") == 0) {
+        o.time_unit = NULL;
+    }
     o.strip_dirs = o.strip_dirs || (strip != NULL && strcmp(strip, "true") == 0);
     return o;
 }

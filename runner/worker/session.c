@@ -79,7 +79,13 @@ session_set_option(struct session *s, PyObject *name, PyObject *value,
 static int
 session_set_options(struct session *s, struct prf_error *err)
 {
-    int rc = prf_options_defaults(s->backend->options, s->state, err);
+    const struct prf_option *table = s->backend->options;
+    int rc = prf_options_defaults(table, s->state, err);
+    /* The caller runs the body, once: there is nothing to warm up with. */
+    if (rc == 0 && (s->backend->caps & PRF_CAP_ROUNDS)
+        && prf_options_find(table, "warmup") != NULL) {
+        rc = prf_options_set(table, "warmup", "0", s->state, err);
+    }
     PyObject *name, *value;
     Py_ssize_t at = 0;
     while (rc == 0 && PyDict_Next(s->options, &at, &name, &value)) {
