@@ -156,7 +156,7 @@ prf_sink_info(struct prf_sink *sink, const char *key, const char *text)
     size_t size, len = strlen(text);
     char *room = sink_reserve_info(sink, key, len, &size);
     if (room != NULL) {
-        memcpy(room, text, len);
+        memcpy(room, text, len); // NOLINT(bugprone-not-null-terminated-result)
         sink_commit(sink, PRF_CHUNK_INFO, size);
     }
 }

@@ -219,8 +219,8 @@ prf_writer_detach(struct prf_writer *w)
                         MAP_PRIVATE | MAP_FIXED, fd, s->offset);
         }
         if (data == MAP_FAILED) { /* empty, but never the parent's */
-            mmap(s->data, s->size, PROT_READ | PROT_WRITE,
-                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+            (void)mmap(s->data, s->size, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
         }
     }
     if (fd >= 0) {

@@ -284,6 +284,16 @@ worktree_drop_gone(struct worktree *wt)
     qsort(wt->entries, wt->n, sizeof *wt->entries, worktree_compare);
 }
 
+/* Byte code that Python wrote on importing a case is no change of what is measured. */
+static bool
+worktree_is_byproduct(const git_diff_delta *delta)
+{
+    const char *path = delta->new_file.path;
+    return delta->status == GIT_DELTA_UNTRACKED &&
+           (strncmp(path, "__pycache__/", 12) == 0 ||
+            strstr(path, "/__pycache__/") != NULL);
+}
+
 static int
 worktree_changes(struct worktree *wt, git_index *index, git_diff **out)
 {
@@ -310,7 +320,10 @@ prf_worktree_tree(git_repository *repo, git_oid *out, struct prf_strbuf *note)
     size_t n_deltas = git_diff_num_deltas(diff);
     rc = worktree_load(&wt, index, n_deltas);
     for (size_t i = 0; i < n_deltas && rc == 0; i++) {
-        worktree_apply(&wt, index, git_diff_get_delta(diff, i));
+        const git_diff_delta *delta = git_diff_get_delta(diff, i);
+        if (!worktree_is_byproduct(delta)) {
+            worktree_apply(&wt, index, delta);
+        }
     }
     if (rc == 0 && wt.found != PRF_WORKTREE_UNKNOWN) {
         worktree_drop_gone(&wt);

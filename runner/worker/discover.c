@@ -60,7 +60,7 @@ target_from_path(struct target *t, const char *path)
         *slash = '\0';
     }
     if (t->root[0] == '\0') {
-        strcpy(t->root, "/"); /* the slash that was cut off left room for it */
+        memcpy(t->root, "/", 2); /* the slash that was cut off left room for it */
     }
     return 0;
 }
