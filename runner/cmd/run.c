@@ -576,6 +576,10 @@ run_go(struct prf_running *r, int argc, char **argv, struct prf_error *err)
     }
     prf_error_clear(err);
     run_finish(r);
+    if (r->interrupted) {
+        fprintf(stderr, "pyprofiler: interrupted: %zu result%s kept, the rest did not run\n",
+                r->progress.n_done, r->progress.n_done == 1 ? " is" : "s are");
+    }
     if (r->n_selected == 0 && !r->interrupted && !r->usage_failed && r->n_bad == 0) {
         fputs("pyprofiler: no case was selected\n", stderr);
     }

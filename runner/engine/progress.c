@@ -54,6 +54,9 @@ void
 prf_progress_done(struct prf_progress *progress, const char *what, const char *status)
 {
     progress->n_done++;
+    if (progress->n_done > progress->n_total) {
+        progress->n_total = progress->n_done; /* a file that could not be imported */
+    }
     if (progress->out == NULL || progress->live) {
         return;
     }

@@ -209,16 +209,20 @@ python_read(int fd, int64_t deadline_ns, struct prf_strbuf *out, struct prf_erro
     }
 }
 
-/* The last line that says something, for an error of one line. */
+/* The line that says most, for an error of one line: the last one of a traceback, else
+   the first. */
 static const char *
-python_last_line(char *text)
+python_telling_line(char *text)
 {
-    char *last = text;
+    bool traceback = strncmp(text, "Traceback", 9) == 0;
+    char *telling = text;
     char *rest = text;
     for (char *line; (line = strsep(&rest, "\n")) != NULL;) {
-        last = *line != '\0' ? line : last;
+        if (*line != '\0' && (traceback || *telling == '\0')) {
+            telling = line;
+        }
     }
-    return last;
+    return telling;
 }
 
 /* Run the script; its standard output and error in `out`. */
@@ -268,7 +272,7 @@ python_run(const char *python, const char *pyproject, struct prf_strbuf *out,
                           ? prf_signal_name(ending.signal, name, sizeof name)
                           : "exit code ",
                       ending.signal != 0 ? 0 : ending.code,
-                      text == NULL ? "" : python_last_line(text));
+                      text == NULL ? "" : python_telling_line(text));
         free(text);
     }
 out:

@@ -446,6 +446,11 @@ prf_life_run(const struct prf_case *c, const char *profiler, const json_t *optio
     }
     life_call(&l, c->type, "doClassCleanups");
     int left = prf_thread_count() - n_threads;
+    for (int i = 0; i < 10 && left > 0; i++) {
+        /* a thread that was joined may still be on its way out of the kernel */
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+        left = prf_thread_count() - n_threads;
+    }
     if (left > 0) {
         char note[96];
         snprintf(note, sizeof note, "the case left %d thread%s running", left,

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/wait.h>
 
 #define CHILDREN_MAX 1024
@@ -67,8 +68,27 @@ children_kept(pid_t pid, const pid_t *keep, size_t n_keep)
     return false;
 }
 
+static bool
+children_is_helper(pid_t pid)
+{
+    static const char *const modules[] = {"multiprocessing.resource_tracker import",
+                                          "multiprocessing.forkserver import"};
+    char path[64], line[1024];
+    snprintf(path, sizeof path, "/proc/%d/cmdline", (int)pid);
+    FILE *file = fopen(path, "re");
+    size_t n = file == NULL ? 0 : fread(line, 1, sizeof line, file);
+    bool helper = false;
+    for (size_t i = 0; i < 2; i++) {
+        helper = helper || memmem(line, n, modules[i], strlen(modules[i])) != NULL;
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+    return helper;
+}
+
 int
-prf_children_sweep(const pid_t *keep, size_t n_keep)
+prf_children_sweep(const pid_t *keep, size_t n_keep, enum prf_sweep which)
 {
     int n_killed = 0;
     bool found = true;
@@ -78,7 +98,9 @@ prf_children_sweep(const pid_t *keep, size_t n_keep)
         found = false;
         for (size_t i = 0; i < n; i++) {
             int status = 0;
-            if (children_kept(pids[i], keep, n_keep)) {
+            bool helper = children_is_helper(pids[i]);
+            if (children_kept(pids[i], keep, n_keep)
+                || (helper && which == PRF_SWEEP_BUT_HELPERS)) {
                 continue;
             }
             found = true;
@@ -86,7 +108,7 @@ prf_children_sweep(const pid_t *keep, size_t n_keep)
                 continue; /* it had ended by itself */
             }
             kill(pids[i], SIGKILL);
-            n_killed += waitpid(pids[i], &status, 0) == pids[i];
+            n_killed += waitpid(pids[i], &status, 0) == pids[i] && !helper;
         }
     }
     return n_killed;

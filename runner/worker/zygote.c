@@ -186,7 +186,7 @@ zygote_wait(struct zygote *z, pid_t pid, const pid_t *keep, size_t n_keep,
     struct rusage usage = {0};
     while (wait4(pid, &status, 0, &usage) < 0 && errno == EINTR) {
     }
-    int left = prf_children_sweep(keep, n_keep);
+    int left = prf_children_sweep(keep, n_keep, PRF_SWEEP_ALL);
     return prf_control_send(z->control, zygote_exited(pid, status, left, &usage), err);
 }
 
@@ -250,7 +250,7 @@ zygote_run_inline(struct zygote *z, const struct order *o, struct prf_error *err
     }
     struct rusage usage = {0};
     getrusage(RUSAGE_SELF, &usage);
-    int left = prf_children_sweep(keep, n_keep);
+    int left = prf_children_sweep(keep, n_keep, PRF_SWEEP_BUT_HELPERS);
     if (rc == 0) {
         rc =
             prf_control_send(z->control, zygote_exited(getpid(), 0, left, &usage), err);
@@ -304,7 +304,11 @@ zygote_import(struct zygote *z, const json_t *request, struct prf_error *err)
         order_redirect(output, O_WRONLY | O_CREAT | O_APPEND, 2);
     }
     prf_discovery_release(&z->found);
+    pid_t importer = getpid();
     json_t *answer = prf_discover(request, &z->found);
+    if (getpid() != importer) { /* a fork in the file: only the original answers */
+        _exit(0);
+    }
     if (answer == NULL) {
         return prf_fail(err, PRF_ENOMEM, "out of memory while listing cases");
     }
