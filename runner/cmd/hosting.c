@@ -48,18 +48,23 @@ prf_hosting_root(const char *folder)
     return prf_path_absolute(".");
 }
 
-/* The path in the file is relative to the file. */
+/* A path in the file is relative to the file; a bare word is one when it exists there
+   (".venv"), else a name for PATH. */
 static char *
 hosting_config_python(const struct prf_hosting *hosting)
 {
     const char *text =
         json_string_value(json_object_get(hosting->python.config, "python"));
-    if (text == NULL || text[0] == '/' || strchr(text, '/') == NULL) {
+    if (text == NULL || text[0] == '/') {
         return text == NULL ? NULL : strdup(text);
     }
     char *folder = prf_path_dirname(hosting->pyproject);
     char *joined = folder == NULL ? NULL : prf_path_join(folder, text);
     free(folder);
+    if (joined != NULL && strchr(text, '/') == NULL && !prf_path_exists(joined)) {
+        free(joined);
+        joined = strdup(text);
+    }
     return joined;
 }
 

@@ -322,6 +322,13 @@ targets_resolve(struct prf_targets *targets, const char *word, const char *base,
         rc = targets_add_file(targets, path, NULL, root, &t, err);
     } else if (targets_is_dotted(base) && !targets_ends_with(base, ".py")) {
         module_file = targets_module_file(base);
+        if (rest == NULL && module_file != NULL &&
+            strcmp(prf_path_basename(module_file), "__init__.py") == 0) {
+            /* a package: all that lies in its folder */
+            module_file[strlen(module_file) - strlen("/__init__.py")] = '\0';
+            rc = targets_scan(targets, module_file, root, err);
+            goto out;
+        }
         rc = targets_add_file(targets, module_file, base, root, &t, err);
     } else {
         rc = targets_fail_missing(base, err);

@@ -199,3 +199,28 @@ class Patricide(ProfilerCase):
     assert done.code == 1
     assert done.result("profile_a")["status"] in ("crashed", "error", "timeout")
     assert done.result("profile_b")["output"] == "still here\n"
+
+
+def test_a_fork_at_import_is_not_a_second_answer(each):
+    each.write(
+        "forks.py",
+        "import os\nfrom pyprofiler import ProfilerCase\nos.fork()\n"
+        "class Forks(ProfilerCase):\n    def profile_it(self):\n        pass\n",
+    )
+    done = each.run_json("forks.py", "passthrough")
+    assert done.code == 0, done
+    assert [r["status"] for r in done.json["results"]] == ["ok"]
+
+
+def test_fork_server_lives_through_runs_in_one_process(each):
+    each.write(
+        "served.py",
+        "import multiprocessing as mp\nfrom pyprofiler import ProfilerCase\n"
+        "class Served(ProfilerCase):\n    def profile_it(self):\n"
+        "        p = mp.get_context('forkserver').Process(target=len, args=('x',))\n"
+        "        p.start()\n        p.join()\n        assert p.exitcode == 0\n",
+    )
+    done = each.run_json("--isolation=none", "served.py", "passthrough,call")
+    assert done.code == 0, done
+    assert [r["status"] for r in done.json["results"]] == ["ok", "ok"]
+    assert not any("outlived" in n for r in done.json["results"] for n in r["notes"])

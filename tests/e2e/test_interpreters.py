@@ -150,3 +150,18 @@ def test_doctor_finds_the_problem(project):
     done = project.run("pyprofiler", "doctor", "--python", "/nowhere/python3")
     assert done.code == 1, done
     assert "/nowhere/python3" in done.out + done.err
+
+
+def test_configured_venv_is_relative_to_the_file(each, venv):
+    os.rename(venv, each.path / "env")
+    cfg = each.path / "env" / "pyvenv.cfg"
+    cfg.write_text(cfg.read_text().replace(str(venv), str(each.path / "env")))
+    each.write("pyproject.toml", '[tool.pyprofiler]\npython = "env"\n')
+    each.write(
+        "deep/er/where.py",
+        "import sys\nfrom pyprofiler import ProfilerCase\nclass Where(ProfilerCase):\n"
+        "    def profile_it(self):\n        print(sys.prefix)\n",
+    )
+    each.python = None
+    done = each.run_json("where.py", "passthrough", cwd=each.path / "deep" / "er")
+    assert done.result("profile_it")["output"] == f"{each.path / 'env'}\n", done

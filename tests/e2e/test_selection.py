@@ -169,3 +169,13 @@ def test_configuration(cases):
     assert "timeuot" in done.err and "timeout" in done.err
     cases.write("pyproject.toml", "[tool.pyprofiler]\ntimeout = 30\n")
     assert cases.run(CALLS, "passthrough").code == 0
+
+
+def test_a_dotted_package_is_all_its_files(cases):
+    text = (cases.path / CALLS).read_text()
+    for name in ("inner/__init__.py", "inner/deep/__init__.py"):
+        cases.write(name, "")
+    cases.write("inner/deep/some_cases.py", text)
+    done = cases.run_json("inner.deep", "passthrough")
+    assert done.code == 0, done
+    assert all("inner/deep/some_cases.py::" in r["case"] for r in done.json["results"])
