@@ -270,7 +270,7 @@ prf_choice_make(struct prf_choice *choice, const struct prf_choice_request *requ
         given[i] = json_object();
     }
     rc = choice_take_config(choice, request, err);
-    if (rc == 0 && request->words->profilers != NULL) {
+    if (rc == 0) {
         rc = choice_read_tail(choice, request, given, err);
     }
     for (size_t i = 0; i < choice->n; i++) {

@@ -62,12 +62,27 @@ words_classify(const struct prf_words *words, const char *word,
     return 0;
 }
 
+/* An option that is not the runner's, after targets, with no profiler named behind it:
+   it is one of the default profiler's. */
+static bool
+words_may_default(const struct prf_words *words, const struct prf_args *at,
+                  const struct prf_profilers *known)
+{
+    for (int i = at->at; i < at->argc; i++) {
+        if (prf_words_is_profiler(at->argv[i], known)) {
+            return false;
+        }
+    }
+    return words->n_targets > 0;
+}
+
 int
 prf_words_read(int argc, char **argv, const struct prf_option_group *groups,
                const struct prf_profilers *known, struct prf_layers *layers,
                void *target, struct prf_words *out, struct prf_error *err)
 {
     struct prf_args args = {.argc = argc, .argv = argv, .at = 1};
+    struct prf_args before = args;
     struct prf_arg arg;
     int rc;
     *out =
@@ -92,6 +107,12 @@ prf_words_read(int argc, char **argv, const struct prf_option_group *groups,
         if (rc < 0) {
             return rc;
         }
+        before = args;
+    }
+    if (rc < 0 && words_may_default(out, &before, known)) {
+        prf_error_clear(err);
+        args = before;
+        rc = 0;
     }
     out->tail = args;
     return rc < 0 ? rc : 0;

@@ -179,3 +179,11 @@ def test_a_dotted_package_is_all_its_files(cases):
     done = cases.run_json("inner.deep", "passthrough")
     assert done.code == 0, done
     assert all("inner/deep/some_cases.py::" in r["case"] for r in done.json["results"])
+
+
+def test_options_of_the_default_profiler(cases):
+    """Without a profiler, what follows the targets is the stopwatch's."""
+    done = cases.run_json(f"{CALLS}::Calls::profile_sort", "--rounds", "7", "--warmup=0")
+    assert len(done.json["results"][0]["metrics"]["wall_time"]["samples"]) == 7, done
+    done = cases.run(CALLS, "--ronds", "7")
+    assert done.code == 4 and "--rounds" in done.err, done
