@@ -102,8 +102,8 @@ choice_set(json_t *options, const struct prf_option *o, const char *text,
     }
     if (o->type == PRF_OPT_COUNT) {
         char buf[24];
-        long long n = before == NULL ? 0 : atoll(json_string_value(before));
-        snprintf(buf, sizeof buf, "%lld", n + (text == NULL ? 1 : atoll(text)));
+        long long n = before == NULL ? 0 : strtoll(json_string_value(before), NULL, 10);
+        snprintf(buf, sizeof buf, "%lld", n + (text == NULL ? 1 : strtoll(text, NULL, 10)));
         json_object_set_new(options, o->name, json_string(buf));
     } else if (o->type == PRF_OPT_LIST) {
         json_t *words = choice_words(text == NULL ? "" : text);

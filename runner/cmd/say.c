@@ -76,7 +76,7 @@ say_width(FILE *out)
 {
     struct winsize size;
     const char *columns = getenv("COLUMNS");
-    int width = columns == NULL ? 0 : atoi(columns);
+    int width = columns == NULL ? 0 : (int)strtol(columns, NULL, 10);
     if (width <= 0 && ioctl(fileno(out), TIOCGWINSZ, &size) == 0) {
         width = size.ws_col;
     }

@@ -401,8 +401,8 @@ prf_python_ask(const char *python, const char *pyproject, struct prf_interpreter
                       "'%s' is no Python: it does not tell its version", python);
         goto out;
     }
-    out->major = atoi(python_value(arena, answer, "major"));
-    out->minor = atoi(python_value(arena, answer, "minor"));
+    out->major = (int)strtol(python_value(arena, answer, "major"), NULL, 10);
+    out->minor = (int)strtol(python_value(arena, answer, "minor"), NULL, 10);
     out->implementation = python_value(arena, answer, "name");
     if (strcmp(out->implementation, "cpython") == 0) {
         out->implementation = "CPython";
@@ -412,8 +412,8 @@ prf_python_ask(const char *python, const char *pyproject, struct prf_interpreter
         out->executable = prf_arena_strdup(arena, python);
     }
     out->soname = python_value(arena, answer, "INSTSONAME");
-    out->free_threaded = atoi(python_value(arena, answer, "Py_GIL_DISABLED")) != 0;
-    out->debug = atoi(python_value(arena, answer, "Py_DEBUG")) != 0;
+    out->free_threaded = strtol(python_value(arena, answer, "Py_GIL_DISABLED"), NULL, 10) != 0;
+    out->debug = strtol(python_value(arena, answer, "Py_DEBUG"), NULL, 10) != 0;
     out->flags = python_flags(arena, answer);
     if (strstr(out->soname, ".so") != NULL) { /* a static build names its .a here */
         out->libpython = python_find_library(arena, answer, out->soname);

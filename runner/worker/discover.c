@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "adapter.h"
+#include "interp.h"
 #include "pyerr.h"
 #include "threads.h"
 
@@ -390,20 +391,6 @@ discover_failed(const char *path)
     return j;
 }
 
-/* What the import printed must not be printed again by every forked child. */
-static void
-discover_flush(void)
-{
-    static const char *const names[] = {"stdout", "stderr"};
-    for (size_t i = 0; i < 2; i++) {
-        PyObject *stream = PySys_GetObject(names[i]); /* borrowed from sys */
-        if (stream != NULL && stream != Py_None) {
-            Py_XDECREF(PyObject_CallMethod(stream, "flush", NULL));
-            PyErr_Clear();
-        }
-    }
-}
-
 json_t *
 prf_discover(const json_t *request, struct prf_discovery *out)
 {
@@ -429,7 +416,7 @@ prf_discover(const json_t *request, struct prf_discovery *out)
     free(path);
     Py_XDECREF(file);
 out:
-    discover_flush();
+    prf_interp_flush(); /* or every forked child would print it again */
     json_decref(cases);
     target_release(&t);
     Py_XDECREF(module);

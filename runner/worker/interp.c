@@ -81,6 +81,19 @@ prf_interp_start(const json_t *init, struct prf_error *err)
     return rc < 0 ? rc : interp_add_package(folder, err);
 }
 
+void
+prf_interp_flush(void)
+{
+    static const char *const names[] = {"stdout", "stderr"};
+    for (size_t i = 0; i < 2; i++) {
+        PyObject *stream = PySys_GetObject(names[i]); /* borrowed from sys */
+        if (stream != NULL && stream != Py_None) {
+            Py_XDECREF(PyObject_CallMethod(stream, "flush", NULL));
+            PyErr_Clear();
+        }
+    }
+}
+
 static json_t *
 interp_sys_text(const char *name)
 {

@@ -11,6 +11,9 @@
    afterwards. PRF_EPYTHON. */
 int prf_interp_start(const json_t *init, struct prf_error *err);
 
+/* Flush sys.stdout and sys.stderr, whatever they are now; no exception stays set. */
+void prf_interp_flush(void);
+
 /* The protocol's `ready` message; NULL with a Python exception set. */
 json_t *prf_interp_describe(void);
 

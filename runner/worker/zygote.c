@@ -99,20 +99,6 @@ order_set_affinity(const json_t *cpus)
 }
 
 static void
-order_flush(void)
-{
-    static const char *const names[] = {"stdout", "stderr"};
-    for (size_t i = 0; i < 2; i++) {
-        PyObject *stream = PySys_GetObject(names[i]); /* borrowed from sys */
-        if (stream != NULL && stream != Py_None) {
-            Py_XDECREF(PyObject_CallMethod(stream, "flush", NULL));
-            PyErr_Clear();
-        }
-    }
-    fflush(NULL);
-}
-
-static void
 order_detach_fork(void)
 {
     if (open_writer != NULL) {
@@ -132,7 +118,8 @@ order_run(const struct order *o)
     open_writer = writer;
     prf_life_run(o->c, o->profiler, o->options, prf_writer_sink(writer));
     open_writer = NULL;
-    order_flush();
+    prf_interp_flush();
+    fflush(NULL);
     prf_writer_close(writer);
 }
 

@@ -88,7 +88,7 @@ sample_run(const char *id)
                    .dirty = true,
                    .tree = TREE_A,
                    .author_time = 1699999999,
-                   .root = "/home/me/project"},
+                   .root = "/srv/project"},
         .python = {.version = "3.11.2",
                    .executable = "/usr/bin/python3",
                    .implementation = "CPython",
