@@ -19,6 +19,12 @@
 #define FRAME_EVAL_RESERVE (256u << 10) /* left for what a frame may call in C */
 #define FRAME_EVAL_STACK (96u << 20)    /* asked for: at 1 KB a call 90,000 deep */
 
+#define FRAME_EVAL_FIRST_VERSION 0x70000000u /* no function has it by itself */
+
+static PyObject *frame_eval_getitem; /* "__getitem__", interned for good */
+
+static void frame_eval_forbid_inlining(PyFunctionObject *function);
+
 /* Protected by the GIL. Frames that were entered under an earlier start, or return
    after the end of theirs, must not touch its threads: they may be gone. */
 static struct prf_call_events *frame_eval_active;
@@ -134,6 +140,9 @@ frame_eval_hook(PyThreadState *tstate, _PyInterpreterFrame *frame, int throwflag
     uint64_t serial = frame_eval_serial;
     PyCodeObject *code = frame->f_code; /* held by the user once it was entered */
     PyObject *result;
+    if (__builtin_expect(code->co_name == frame_eval_getitem, 0)) {
+        frame_eval_forbid_inlining(frame->f_func); /* of a class made since the start */
+    }
     events->ops->enter_python(thread, code);
     if (events->flags & PRF_CALL_NO_C) {
         result = _PyEval_EvalFrameDefault(tstate, frame, throwflag);
@@ -144,6 +153,36 @@ frame_eval_hook(PyThreadState *tstate, _PyInterpreterFrame *frame, int throwflag
         events->ops->leave_python(thread, code);
     }
     return result;
+}
+
+/* x[i] with a __getitem__ written in Python enters its frame without asking for the
+   evaluation function where 3.11 has specialised it (3.11.2 does, 3.11.7 does not). That
+   needs a function version of 16 bits: one beyond them undoes and forbids it. */
+static void
+frame_eval_forbid_inlining(PyFunctionObject *function)
+{
+    static uint32_t next_version = FRAME_EVAL_FIRST_VERSION; /* protected by the GIL */
+    if (function->func_version < FRAME_EVAL_FIRST_VERSION) {
+        function->func_version = next_version++;
+    }
+}
+
+/* The same for all classes that are there now, from `type` down. */
+static void
+frame_eval_forbid_below(PyTypeObject *type)
+{
+    PyObject *getitem =
+        type->tp_dict ? PyDict_GetItem(type->tp_dict, frame_eval_getitem) : NULL;
+    if (getitem != NULL && PyFunction_Check(getitem)) {
+        frame_eval_forbid_inlining((PyFunctionObject *)getitem);
+    }
+    PyObject *list =
+        PyObject_CallMethod((PyObject *)&PyType_Type, "__subclasses__", "O", type);
+    for (Py_ssize_t i = 0; list != NULL && i < PyList_GET_SIZE(list); i++) {
+        frame_eval_forbid_below((PyTypeObject *)PyList_GET_ITEM(list, i));
+    }
+    PyErr_Clear();
+    Py_XDECREF(list);
 }
 
 /* The main thread's stack grows up to the soft limit of the moment. */
@@ -171,6 +210,11 @@ frame_eval_start(struct prf_call_events *events, struct prf_error *err)
     if (prf_frame_modes_init(&frame_eval_modes) < 0) {
         return prf_fail(err, PRF_ENOMEM, "no memory for the modes of frames");
     }
+    if (frame_eval_getitem == NULL &&
+        (frame_eval_getitem = PyUnicode_InternFromString("__getitem__")) == NULL) {
+        return prf_call_source_fail(err, "preparing frame evaluation");
+    }
+    frame_eval_forbid_below(&PyBaseObject_Type);
     frame_eval_raise_stack_limit();
     /* Finding the stack reads /proc/self/maps, 0.3 ms: not in the measured region. */
     struct prf_call_thread *thread = prf_call_thread_get(events, prf_thread_state());

@@ -284,7 +284,24 @@ def diffs():
     difflib.SequenceMatcher(None, "abcd", "bcde").ratio()
 
 
-PROGRAMS = [recursion, generators, thrown, exceptions, c_callbacks, mixed_site,
+class Subscripted:
+    def __getitem__(self, key):
+        return key
+
+
+def subscripts():
+    """Many, so that the interpreter specialises them, of an old and of a new class."""
+
+    class New:
+        def __getitem__(self, key):
+            return key
+
+    for items in (Subscripted(), New()):
+        for i in range(200):
+            items[i]
+
+
+PROGRAMS = [subscripts, recursion, generators, thrown, exceptions, c_callbacks, mixed_site,
             rebound_globals, rebound_below, context_managers, classes, star_calls,
             coroutines, json_text, regular_expressions, diffs]
 
