@@ -153,24 +153,44 @@ out:
     return rc;
 }
 
+struct schema_look {
+    int application, version, n_tables;
+};
+
+static int
+schema_look(struct prf_sqlite *s, struct schema_look *look, struct prf_error *err)
+{
+    int rc = schema_integer(s, "PRAGMA application_id", &look->application, err);
+    if (rc == 0) {
+        rc = schema_integer(s, "PRAGMA user_version", &look->version, err);
+    }
+    return rc < 0 ? rc
+                  : schema_integer(s, "SELECT count(*) FROM sqlite_schema",
+                                   &look->n_tables, err);
+}
+
+static bool
+schema_is_empty(const struct schema_look *look)
+{
+    return look->application == 0 && look->version == 0 && look->n_tables == 0;
+}
+
 int
 prf_schema_check(struct prf_sqlite *s, const struct prf_schema *schema, int *version,
                  struct prf_error *err)
 {
-    int application = 0;
-    int n_tables = 0;
-    int rc = schema_integer(s, "PRAGMA application_id", &application, err);
-    if (rc == 0) {
-        rc = schema_integer(s, "PRAGMA user_version", version, err);
+    struct schema_look look = {0};
+    int rc = schema_look(s, &look, err);
+    if (rc == 0 && look.application == 0 && !schema_is_empty(&look)) {
+        /* Another runner may have made the tables between our looks, in one
+           transaction: what is seen after it is whole. */
+        rc = schema_look(s, &look, err);
     }
-    if (rc == 0) {
-        rc = schema_integer(s, "SELECT count(*) FROM sqlite_schema", &n_tables, err);
-    }
+    *version = look.version;
     if (rc < 0) {
         return rc;
     }
-    bool empty = application == 0 && *version == 0 && n_tables == 0;
-    if (application != PRF_SCHEMA_APPLICATION && !empty) {
+    if (look.application != PRF_SCHEMA_APPLICATION && !schema_is_empty(&look)) {
         return prf_fail(err, PRF_ECORRUPT,
                         "'%s' is a database of another program: name another store",
                         s->path);
