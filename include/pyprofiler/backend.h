@@ -17,7 +17,7 @@
 #include <pyprofiler/options.h>
 #include <pyprofiler/sink.h>
 
-#define PRF_BACKEND_ABI 1u
+#define PRF_BACKEND_ABI 2u
 #define PRF_BACKEND_SYMBOL "prf_backend_export"
 
 enum prf_scope {
@@ -89,6 +89,8 @@ struct prf_backend {
     void (*mark)(void *state, const char *name);
     int (*collect)(void *state, struct prf_sink *sink, struct prf_error *err);
     void (*close)(void *state);
+    /* self.counter(name, value); cannot fail. May be NULL. */
+    void (*counter)(void *state, const char *name, double value);
 };
 
 /* The built-in backends, in the order in which they are listed; NULL ends it. */

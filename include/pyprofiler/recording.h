@@ -36,7 +36,12 @@ enum prf_chunk_kind {
     PRF_CHUNK_SAMPLE = 7, /* rows: prf_rec_sample */
     PRF_CHUNK_MARK = 8,   /* records: prf_rec_mark */
     PRF_CHUNK_SERIES = 9, /* rows: prf_rec_point */
-    PRF_CHUNK_EVENT = 10, /* stream of a tracing backend */
+    PRF_CHUNK_EVENT = 10, /* a stream, see <pyprofiler/events.h>; row_size 0 */
+    PRF_CHUNK_PROCESS = 11,  /* a whole recording: that of a child process */
+    PRF_CHUNK_STACK = 12,    /* rows: prf_rec_stack; ids count from 1 */
+    PRF_CHUNK_SNAPSHOT = 13, /* records: prf_rec_snapshot, in order of time */
+    PRF_CHUNK_HELD = 14,     /* rows: prf_rec_held */
+    PRF_CHUNK_THREAD = 15,   /* records: prf_rec_thread; ids count from 1 */
 };
 
 struct prf_chunk {
@@ -126,6 +131,38 @@ struct prf_rec_point {
     uint32_t process; /* 0: the case; others: its children in order of appearance */
     uint64_t at_ns;
     double value;
+};
+
+/* A frame of a stack: `line` of `code`, called from `parent` (0: the outermost). */
+struct prf_rec_stack {
+    uint32_t parent;
+    uint32_t code;
+    uint32_t line;
+    uint32_t reserved;
+};
+
+/* A moment at which what is held was listed: "start", a mark, "stop", "peak". */
+struct prf_rec_snapshot {
+    uint32_t size;
+    uint32_t name_len;
+    double at_ns;    /* after the start of the measured region */
+    int64_t n_bytes; /* held in all, filters or not */
+    int64_t n_blocks;
+};
+
+/* What a snapshot (index in file order) holds that was allocated at a stack. */
+struct prf_rec_held {
+    uint32_t snapshot;
+    uint32_t stack;
+    int64_t n_bytes;
+    int64_t n_blocks;
+};
+
+/* A thread of a process that has events. */
+struct prf_rec_thread {
+    uint32_t size;
+    uint32_t name_len; /* as Python or the kernel names it; may be 0 */
+    uint64_t tid;      /* the kernel's */
 };
 
 #endif

@@ -30,13 +30,16 @@ struct prf_sink_ops {
     int (*extend)(struct prf_sink *sink, uint32_t kind, uint32_t row_size,
                   size_t min_bytes, struct prf_extent *out);
     void (*lost)(struct prf_sink *sink, uint64_t n);
+    /* Nothing more goes into this extent: its memory may be given back at once, so that
+       a stream costs disk and no memory. NULL: it stays. */
+    void (*seal)(struct prf_sink *sink, const struct prf_extent *extent);
 };
 
 /* One open extent for the records of each kind that has them. */
 struct prf_sink {
     const struct prf_sink_ops *ops;
     struct prf_extent open[16]; /* indexed by kind; records only */
-    uint32_t n_codes;
+    uint32_t n_codes, n_threads, n_snapshots;
     double ns_per_tick; /* of the clock that the process uses, see hooks/clock.h */
 };
 
@@ -85,6 +88,13 @@ void prf_sink_sample(struct prf_rows *samples, uint32_t metric, uint32_t flags,
 void prf_sink_mark(struct prf_sink *sink, const struct prf_rec_mark *mark,
                    const char *name);
 
+/* Id (from 1) of a new thread record, 0 when there is no memory. */
+uint32_t prf_sink_thread(struct prf_sink *sink, uint64_t tid, const char *name);
+
+/* Index (from 0) of a new snapshot record, UINT32_MAX when there is no memory. */
+uint32_t prf_sink_snapshot(struct prf_sink *sink,
+                           const struct prf_rec_snapshot *snapshot, const char *name);
+
 /* Declare the columns and metrics of what follows: once, before any row. `metrics` ends
    with a NULL name (struct prf_metric of backend.h). */
 struct prf_metric;
@@ -104,6 +114,9 @@ char *prf_sink_info_slot(struct prf_sink *sink, const char *key, size_t size);
 #define PRF_INFO_DURATION "duration_ns" /* of the measured body, all rounds */
 #define PRF_INFO_NOTE "note"            /* any number: what the reader should know */
 #define PRF_INFO_REPORT "report"        /* a Python profiler's own text */
+/* Source of a function whose lines are sites: "<code id> <first line>\n" and its lines.
+ */
+#define PRF_INFO_SOURCE "source"
 #define PRF_INFO_ROUNDS "rounds" /* stopwatch: JSON object, how it was measured */
 
 #pragma GCC visibility pop

@@ -18,6 +18,7 @@ enum prf_model {
     PRF_MODEL_METRICS = 8,
     PRF_MODEL_SERIES = 16,
     PRF_MODEL_EVENTS = 32,
+    PRF_MODEL_SNAPSHOTS = 64,
 };
 
 struct prf_export_options {
@@ -32,7 +33,7 @@ struct prf_exporter {
     const char *name;      /* "pstats" */
     const char *extension; /* ".pstats" */
     const char *summary;
-    unsigned needs; /* enum prf_model: all of these */
+    unsigned needs; /* enum prf_model: all of these ... */
     bool binary;    /* never to a terminal */
     /* Write `n` results of one run. PRF_EIO, PRF_ENOMEM. */
     int (*write)(const struct prf_run *run, const struct prf_result *const *results,
@@ -41,6 +42,7 @@ struct prf_exporter {
     bool single; /* takes exactly one result */
     /* Columns that the sites must have too, ends with a NULL; NULL: any will do. */
     const char *const *columns;
+    unsigned needs_any; /* ... and at least one of these; 0: no further demand */
 };
 
 /* Ends with a NULL. */

@@ -19,7 +19,7 @@ const struct prf_exporter *const prf_exporters[EXPORTERS_N + 1] = {
 };
 
 static const char *const exporters_models[] = {
-    "sites", "edges", "stacks", "metrics", "series", "events",
+    "sites", "edges", "stacks", "metrics", "series", "events", "snapshots",
 };
 
 const char *const prf_call_columns[] = {"calls", "primitive_calls", "own_ns",
@@ -120,12 +120,16 @@ prf_exporter_check(const struct prf_exporter *exporter, const struct prf_result 
                    struct prf_error *err)
 {
     struct prf_strbuf missing = PRF_STRBUF_INIT;
-    unsigned lacks = exporter->needs & ~prf_result_models(result);
+    unsigned has = prf_result_models(result);
+    unsigned lacks = exporter->needs & ~has;
+    bool any = exporter->needs_any != 0 && (exporter->needs_any & has) == 0;
+    lacks |= any ? exporter->needs_any : 0;
     const char *what = "models";
     int rc = 0;
     for (unsigned i = 0; i < sizeof exporters_models / sizeof *exporters_models; i++) {
         if ((lacks & 1u << i) != 0) {
-            prf_strbuf_addf(&missing, "%s%s", missing.len > 0 ? ", " : "",
+            prf_strbuf_addf(&missing, "%s%s",
+                            missing.len > 0 ? any ? " or " : ", " : "",
                             exporters_models[i]);
         }
     }

@@ -74,6 +74,31 @@ struct prf_series {
     double *values;
 };
 
+/* What was held at one moment, by stack. */
+struct prf_snapshot {
+    const char *name; /* "start", a mark's, "stop", "peak" */
+    double at_ns;
+    int64_t n_bytes, n_blocks; /* in all */
+    size_t n;
+    struct prf_held {
+        uint32_t stack; /* index in stacks[] */
+        int64_t n_bytes, n_blocks;
+    } * held;
+};
+
+struct prf_stack {
+    uint32_t parent; /* index in stacks[], 0: this is the outermost frame */
+    uint32_t code;   /* index in codes[] */
+    uint32_t line;
+};
+
+/* Lines of a function as they were when it was measured. */
+struct prf_source {
+    uint32_t code; /* index in codes[] */
+    uint32_t first_line;
+    const char *text;
+};
+
 struct prf_profile {
     struct prf_arena arena;     /* owns everything below */
     struct prf_function *codes; /* [0] is a placeholder: ids count from 1 */
@@ -87,6 +112,13 @@ struct prf_profile {
     size_t n_marks;
     struct prf_series *series;
     size_t n_series;
+    struct prf_stack *stacks; /* [0] is a placeholder */
+    size_t n_stacks;          /* that included; 0: none */
+    struct prf_snapshot *snapshots;
+    size_t n_snapshots;
+    struct prf_source *sources;
+    size_t n_sources;
+    size_t n_event_chunks; /* events themselves stay in the recording: see events.h */
     const char **notes;
     size_t n_notes;
     const char *phase, *status, *reason, *traceback, *report, *rounds; /* or NULL */

@@ -81,7 +81,9 @@ reader_walk(struct reader *r, reader_visit *visit)
             r->n_damaged++;
             return 0; /* without a length there is no way to the next chunk */
         }
-        if (chunk->kind != PRF_CHUNK_PAD && chunk->kind < 16) {
+        bool records = chunk->kind != PRF_CHUNK_PAD && chunk->kind != PRF_CHUNK_EVENT &&
+                       chunk->kind != PRF_CHUNK_PROCESS && chunk->kind < 16;
+        if (records) {
             int rc = reader_walk_chunk(r, chunk, used, visit);
             if (rc < 0) {
                 return rc;

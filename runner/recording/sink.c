@@ -107,6 +107,40 @@ prf_sink_mark(struct prf_sink *sink, const struct prf_rec_mark *mark, const char
     }
 }
 
+uint32_t
+prf_sink_thread(struct prf_sink *sink, uint64_t tid, const char *name)
+{
+    struct prf_rec_thread head = {.tid = tid, .name_len = (uint32_t)strlen(name)};
+    size_t size = sink_round(sizeof head + head.name_len);
+    head.size = (uint32_t)size;
+    char *room = sink_reserve(sink, PRF_CHUNK_THREAD, size);
+    if (room == NULL) {
+        return 0;
+    }
+    memcpy(room, &head, sizeof head);
+    memcpy(room + sizeof head, name, head.name_len);
+    sink_commit(sink, PRF_CHUNK_THREAD, size);
+    return ++sink->n_threads;
+}
+
+uint32_t
+prf_sink_snapshot(struct prf_sink *sink, const struct prf_rec_snapshot *snapshot,
+                  const char *name)
+{
+    struct prf_rec_snapshot head = *snapshot;
+    head.name_len = (uint32_t)strlen(name);
+    size_t size = sink_round(sizeof head + head.name_len);
+    head.size = (uint32_t)size;
+    char *room = sink_reserve(sink, PRF_CHUNK_SNAPSHOT, size);
+    if (room == NULL) {
+        return UINT32_MAX;
+    }
+    memcpy(room, &head, sizeof head);
+    memcpy(room + sizeof head, name, head.name_len);
+    sink_commit(sink, PRF_CHUNK_SNAPSHOT, size);
+    return sink->n_snapshots++;
+}
+
 void
 prf_sink_schema(struct prf_sink *sink, const struct prf_metric *metrics)
 {

@@ -154,9 +154,23 @@ writer_lost(struct prf_sink *sink, uint64_t n)
     atomic_fetch_add_explicit(&w->header->n_lost, n, memory_order_relaxed);
 }
 
+/* The pages stay in the file (and in the page cache while there is room). */
+static void
+writer_seal(struct prf_sink *sink, const struct prf_extent *extent)
+{
+    (void)sink;
+    uintptr_t from = ((uintptr_t)extent->data + 4095) & ~(uintptr_t)4095;
+    uintptr_t to = ((uintptr_t)extent->data + extent->capacity) & ~(uintptr_t)4095;
+    if (to > from) {
+        madvise((void *)from, to - from,
+                MADV_DONTNEED); // NOLINT(performance-no-int-to-ptr)
+    }
+}
+
 static const struct prf_sink_ops writer_ops = {
     .extend = writer_extend,
     .lost = writer_lost,
+    .seal = writer_seal,
 };
 
 static void

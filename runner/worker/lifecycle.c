@@ -479,8 +479,8 @@ life_mark(struct life *l, PyObject *name)
     free(copy);
 }
 
-/* ProfilerCase.trace, in C so that it can be left out of results. An object that carries
-   a profiler of its own (runCases) marks there. */
+/* ProfilerCase.trace, in C so that it can be left out of results. An object that
+   carries a profiler of its own (runCases) marks there. */
 static PyObject *
 life_py_trace(PyObject *self, PyObject *name)
 {
@@ -498,6 +498,28 @@ life_py_trace(PyObject *self, PyObject *name)
     Py_RETURN_NONE;
 }
 
+/* ProfilerCase.counter; a profiler without counters has nothing to do. */
+static PyObject *
+life_py_counter(PyObject *self, PyObject *const *args, Py_ssize_t n_args)
+{
+    struct life *l = running;
+    (void)self;
+    if (n_args != 2) {
+        return PyErr_Format(PyExc_TypeError,
+                            "counter() takes a name and a value (%zd given)", n_args);
+    }
+    double value = PyFloat_AsDouble(args[1]);
+    if (value == -1.0 && PyErr_Occurred()) {
+        return NULL;
+    }
+    if (l != NULL && l->backend->counter != NULL) {
+        char *name = prf_pyerr_text(args[0]);
+        l->backend->counter(l->state, name == NULL ? "?" : name, value);
+        free(name);
+    }
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef life_trace_def = {
     "trace",
     life_py_trace,
@@ -506,17 +528,37 @@ static PyMethodDef life_trace_def = {
               "region, in every profiler."),
 };
 
+static PyMethodDef life_counter_def = {
+    "counter",
+    (PyCFunction)(void (*)(void))life_py_counter,
+    METH_FASTCALL,
+    PyDoc_STR(
+        "counter($self, name, value)\n--\n\nRecord the value of a quantity at this "
+        "moment, in profilers that have a timeline."),
+};
+
+static int
+life_install_method(PyObject *cls, PyMethodDef *method)
+{
+    PyObject *function = PyDescr_NewMethod((PyTypeObject *)cls, method);
+    int rc =
+        function == NULL ? -1 : PyObject_SetAttrString(cls, method->ml_name, function);
+    prf_codes_hide(method);
+    Py_XDECREF(function);
+    return rc;
+}
+
 int
 prf_life_install(void)
 {
     PyObject *package = PyImport_ImportModule("pyprofiler._case");
     PyObject *cls = package ? PyObject_GetAttrString(package, "ProfilerCase") : NULL;
-    PyObject *trace =
-        cls == NULL ? NULL : PyDescr_NewMethod((PyTypeObject *)cls, &life_trace_def);
-    int rc = trace == NULL ? -1 : PyObject_SetAttrString(cls, "trace", trace);
-    prf_codes_hide(&life_trace_def);
+    int rc = -1;
+    if (cls != NULL) {
+        rc = life_install_method(cls, &life_trace_def);
+        rc = rc < 0 ? rc : life_install_method(cls, &life_counter_def);
+    }
     Py_XDECREF(package);
     Py_XDECREF(cls);
-    Py_XDECREF(trace);
     return rc;
 }
