@@ -275,13 +275,13 @@ static PyObject *
 host_run(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
 {
     static const char *const names[] = {"profiler", "body",      "recording", "options",
-                                        "can_loop", "only_open", NULL};
-    const char *profiler, *path;
+                                        "can_loop", "only_open", "case_file", NULL};
+    const char *profiler, *path, *case_file = "/host.py";
     PyObject *body, *options = NULL, *loop = NULL;
     int can_loop = 1, only_open = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "sOs|O!pp", (char **)names,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "sOs|O!pps", (char **)names,
                                      &profiler, &body, &path, &PyDict_Type, &options,
-                                     &can_loop, &only_open)) {
+                                     &can_loop, &only_open, &case_file)) {
         return NULL;
     }
     if (host.backend != NULL) {
@@ -305,7 +305,7 @@ host_run(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
         prf_sink_schema(prf_writer_sink(host.writer), backend->metrics);
         struct prf_session session = {.sink = prf_writer_sink(host.writer),
                                       .case_id = "host.py::Host::body",
-                                      .case_file = "/host.py",
+                                      .case_file = case_file,
                                       .class_name = "Host",
                                       .method_name = "body"};
         rc = backend->open(host.state, &session, &err);
@@ -391,6 +391,8 @@ host_table(const struct prf_profile *p, const struct prf_table *table, bool edge
                      host_code(&p->codes[table->keys[i].code])) < 0 ||
             (edges &&
              host_set(row, "callee", host_code(&p->codes[table->keys[i].other])) < 0) ||
+            (!edges &&
+             host_set(row, "line", PyLong_FromUnsignedLong(table->keys[i].other)) < 0) ||
             host_columns(row, table->columns, table->n_columns,
                          table->values + i * table->n_columns) < 0 ||
             PyList_Append(list, row) < 0) {
@@ -504,7 +506,8 @@ enum { HOST_RUN, HOST_MARK };
 static PyMethodDef host_methods[] = {
     [HOST_RUN] =
         {"run", (PyCFunction)(void (*)(void))host_run, METH_VARARGS | METH_KEYWORDS,
-         "run(profiler, body, recording, options={}, can_loop=True, only_open=False)"},
+         "run(profiler, body, recording, options={}, can_loop=True, only_open=False, "
+         "case_file='/host.py')"},
     [HOST_MARK] = {"mark", host_mark, METH_O, "mark(name): what self.trace(name) does"},
     {"read", host_read, METH_O, "read(recording) -> dict"},
     {"backends", host_backends, METH_NOARGS, "[(name, why it is unavailable or None)]"},
