@@ -269,8 +269,9 @@ static const struct prf_option line_options[] = {
      .name = "functions",
      .unit = "PLACE:NAME",
      .offset = offsetof(struct line, functions),
-     .help = "functions by globs: module:qualname, file.py:qualname, or qualname for the "
-             "case's file; default: all of the case's file"},
+     .help =
+         "functions by globs: module:qualname, file.py:qualname, or qualname for the "
+         "case's file; default: all of the case's file"},
     {.type = PRF_OPT_CHOICE,
      .name = "sort",
      .offset = offsetof(struct line, sort),
@@ -301,7 +302,8 @@ const struct prf_backend prf_line = {
     .abi = PRF_BACKEND_ABI,
     .name = "line",
     .aliases = line_aliases,
-    .summary = "which lines: hits and time of each line of chosen functions; all threads",
+    .summary =
+        "which lines: hits and time of each line of chosen functions; all threads",
     .state_size = sizeof(struct line),
     .metrics = line_metrics,
     .options = line_options,

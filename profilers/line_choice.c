@@ -56,8 +56,9 @@ choice_folder_length(const char *file)
 int
 prf_line_choice_begin(struct prf_line_choice *choice, struct prf_error *err)
 {
-    PyFrameObject *frame =
-        choice->case_file[0] == '\0' ? PyThreadState_GetFrame(PyThreadState_Get()) : NULL;
+    PyFrameObject *frame = choice->case_file[0] == '\0'
+                               ? PyThreadState_GetFrame(PyThreadState_Get())
+                               : NULL;
     char *caller = NULL;
     while (frame != NULL) {
         PyCodeObject *code = PyFrame_GetCode(frame);

@@ -75,8 +75,8 @@ prf_exception_take(void)
 #endif
 }
 
-/* Something of our own on a code object, by an index of the interpreter's; gone with the
-   code. The public names of 3.12. */
+/* Something of our own on a code object, by an index of the interpreter's; gone with
+   the code. The public names of 3.12. */
 #if PY_VERSION_HEX < 0x030C0000
 #define PyUnstable_Eval_RequestCodeExtraIndex _PyEval_RequestCodeExtraIndex
 #define PyUnstable_Code_GetExtra _PyCode_GetExtra

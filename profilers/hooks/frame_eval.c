@@ -50,9 +50,8 @@ prf_frame_eval_forbid_inlining(PyFunctionObject *function)
 static void
 frame_eval_forbid_below(PyTypeObject *type)
 {
-    PyObject *getitem = type->tp_dict
-                            ? PyDict_GetItem(type->tp_dict, prf_frame_eval_getitem)
-                            : NULL;
+    PyObject *getitem =
+        type->tp_dict ? PyDict_GetItem(type->tp_dict, prf_frame_eval_getitem) : NULL;
     if (getitem != NULL && PyFunction_Check(getitem)) {
         prf_frame_eval_forbid_inlining((PyFunctionObject *)getitem);
     }

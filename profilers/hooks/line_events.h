@@ -92,7 +92,7 @@ struct prf_line_events {
 
 /* What a result says when `replaced`. */
 #define PRF_LINE_REPLACED                                                              \
-    "the case put a trace function of its own in place (sys.settrace, a debugger) or "  \
+    "the case put a trace function of its own in place (sys.settrace, a debugger) or " \
     "took the profiler's place in sys.monitoring; lines were not seen from then on"
 
 /* PRF_EUNAVAILABLE. */

@@ -1,7 +1,8 @@
 /* Line events before sys.monitoring. A trace function slows down every bytecode of the
    threads that have one, so it is switched on for the frames of chosen functions alone,
    by replacing the evaluation of frames (PEP 523). The trace function has no object:
-   sys.gettrace() in the case says None, and a case that sets its own takes the place. */
+   sys.gettrace() in the case says None, and a case that sets its own takes the place.
+ */
 #define Py_BUILD_CORE_MODULE 1
 #include "line_source.h"
 
@@ -58,8 +59,8 @@ line_eval_chosen(PyThreadState *tstate, _PyInterpreterFrame *frame, int throwfla
     struct prf_line_events *events = thread->events;
     uint64_t serial = line_eval_serial;
     uint8_t before = tstate->cframe->use_tracing;
-    bool begins = frame->owner == FRAME_OWNED_BY_THREAD ||
-                  _PyInterpreterFrame_LASTI(frame) < 0;
+    bool begins =
+        frame->owner == FRAME_OWNED_BY_THREAD || _PyInterpreterFrame_LASTI(frame) < 0;
     long offset = begins ? -1 : (long)_PyInterpreterFrame_LASTI(frame) * 2;
     prf_line_enter(thread, code, offset);
     line_eval_trace_on(events, tstate);

@@ -1,6 +1,6 @@
-/* A tool of sys.monitoring whose callbacks are C functions: objects of a type of our own
-   with a vectorcall of its own, so no argument parsing and no bound method (16-24 ns an
-   event). Needs the GIL. */
+/* A tool of sys.monitoring whose callbacks are C functions: objects of a type of our
+   own with a vectorcall of its own, so no argument parsing and no bound method (16-24
+   ns an event). Needs the GIL. */
 #ifndef PRF_MONITORING_H
 #define PRF_MONITORING_H
 

@@ -16,6 +16,7 @@
 #include <pyprofiler/recording.h>
 
 #include "fold.h"
+#include "sources.h"
 
 #define SCHEMA_MAX 64
 
@@ -458,6 +459,19 @@ reader_set_info(struct prf_profile *p, const char *key, const char *text)
     }
 }
 
+static void
+reader_source(struct reader *r, const char *text)
+{
+    uint32_t id = 0;
+    struct prf_source *source = &r->p->sources[r->p->n_sources];
+    if (!prf_source_parse(text, &id, &source->first_line, &source->text)) {
+        r->n_damaged++;
+        return;
+    }
+    source->code = reader_code_index(r, id);
+    r->p->n_sources++;
+}
+
 static int
 reader_info(struct reader *r, const unsigned char *row, size_t size)
 {
@@ -476,6 +490,9 @@ reader_info(struct reader *r, const unsigned char *row, size_t size)
     char *value = prf_arena_strndup(&r->p->arena, text + rec.key_len, rec.text_len);
     if (key == NULL || value == NULL) {
         return PRF_ENOMEM;
+    }
+    if (strcmp(key, PRF_INFO_SOURCE) == 0) {
+        reader_source(r, value);
     }
     reader_set_info(r->p, key, value);
     return 0;
@@ -583,7 +600,10 @@ reader_reserve(struct reader *r)
     /* one more note than records: the reader adds its own about damage */
     p->notes =
         prf_arena_alloc(&p->arena, (r->rows[PRF_CHUNK_INFO] + 2) * sizeof *p->notes);
-    if (p->marks == NULL || p->notes == NULL || reader_reserve_tree(r) < 0 ||
+    p->sources =
+        prf_arena_alloc(&p->arena, (r->rows[PRF_CHUNK_INFO] + 1) * sizeof *p->sources);
+    if (p->marks == NULL || p->notes == NULL || p->sources == NULL ||
+        reader_reserve_tree(r) < 0 ||
         reader_reserve_table(r, PRF_SCOPE_SITE, PRF_CHUNK_SITE, &p->sites) < 0 ||
         reader_reserve_table(r, PRF_SCOPE_EDGE, PRF_CHUNK_EDGE, &p->edges) < 0) {
         return PRF_ENOMEM;

@@ -391,8 +391,8 @@ host_table(const struct prf_profile *p, const struct prf_table *table, bool edge
                      host_code(&p->codes[table->keys[i].code])) < 0 ||
             (edges &&
              host_set(row, "callee", host_code(&p->codes[table->keys[i].other])) < 0) ||
-            (!edges &&
-             host_set(row, "line", PyLong_FromUnsignedLong(table->keys[i].other)) < 0) ||
+            (!edges && host_set(row, "line",
+                                PyLong_FromUnsignedLong(table->keys[i].other)) < 0) ||
             host_columns(row, table->columns, table->n_columns,
                          table->values + i * table->n_columns) < 0 ||
             PyList_Append(list, row) < 0) {
