@@ -148,6 +148,15 @@ line_leave(struct prf_line_thread *thread, struct prf_line_frame *frame)
     }
 }
 
+/* As if all that runs on the thread had begun so much later. */
+static void
+line_pause(struct prf_line_thread *thread, uint64_t ticks)
+{
+    for (uint32_t i = 0; i < thread->n; i++) {
+        thread->frames[i].value += (int64_t)ticks;
+    }
+}
+
 static const struct prf_line_ops line_ops = {
     .code_size = sizeof(struct line_code),
     .look = line_look,
@@ -156,6 +165,7 @@ static const struct prf_line_ops line_ops = {
     .enter = line_enter,
     .line = line_line,
     .leave = line_leave,
+    .pause = line_pause,
     .lost = line_lost,
 };
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "call_source.h"
+#include "clock.h"
 
 #define LINE_FIRST_FRAMES 64u
 
@@ -236,11 +236,15 @@ struct prf_line_code *
 prf_line_first_look(struct prf_line_thread *thread, PyCodeObject *code,
                     PyObject *globals)
 {
+    uint64_t start = prf_now();
     struct prf_exception saved;
     prf_exception_save(&saved);
     struct prf_line_code *lc = line_look(thread, code, globals);
     PyErr_Clear();
     prf_exception_restore(&saved);
+    if (lc != NULL && thread->events->ops->pause != NULL) {
+        thread->events->ops->pause(thread, prf_now() - start);
+    }
     return lc;
 }
 

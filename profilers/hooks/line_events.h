@@ -75,6 +75,8 @@ struct prf_line_ops {
                  int line);
     /* The frame is still there: return, yield or unwinding. */
     void (*leave)(struct prf_line_thread *thread, struct prf_line_frame *frame);
+    /* We took so many ticks to look at a function, which are nobody's. May be NULL. */
+    void (*pause)(struct prf_line_thread *thread, uint64_t ticks);
     void (*lost)(void *user); /* no memory for a frame or a function */
 };
 

@@ -308,9 +308,11 @@ lines_put_line(const struct lines_table *t, const struct lines_function *f,
                uint32_t line, const int64_t *values, const char *source)
 {
     FILE *out = t->text->out;
-    fprintf(out, "%6" PRIu32, line);
-    t->kind->put_cells(t, f, values);
     size_t len = strcspn(source, "\r\n");
+    fprintf(out, "%6" PRIu32, line);
+    if (values != NULL || len > 0) {
+        t->kind->put_cells(t, f, values);
+    }
     char *text = strndup(source, len);
     if (text != NULL && len > 0) {
         fputs("  ", out);

@@ -41,6 +41,26 @@ prf_source_find(const struct prf_profile *profile, uint32_t code)
     return NULL;
 }
 
+const char *
+prf_source_line(const struct prf_profile *profile, uint32_t code, uint32_t line,
+                size_t *len)
+{
+    const struct prf_source *source = prf_source_find(profile, code);
+    if (source == NULL || line < source->first_line) {
+        return NULL;
+    }
+    const char *text = source->text;
+    for (uint32_t i = source->first_line; i < line; i++) {
+        const char *end = strchr(text, '\n');
+        if (end == NULL) {
+            return NULL;
+        }
+        text = end + 1;
+    }
+    *len = strcspn(text, "\r\n");
+    return *text != '\0' ? text : NULL;
+}
+
 bool
 prf_sources_wanted(const struct prf_profile *profile)
 {

@@ -17,6 +17,10 @@ bool prf_source_parse(const char *text, uint32_t *id, uint32_t *first_line,
 const struct prf_source *prf_source_find(const struct prf_profile *profile,
                                          uint32_t code);
 
+/* That line of the function's source and its length without the line's end, or NULL. */
+const char *prf_source_line(const struct prf_profile *profile, uint32_t code,
+                            uint32_t line, size_t *len);
+
 /* Has it sites that are lines, and no source for them? */
 bool prf_sources_wanted(const struct prf_profile *profile);
 
