@@ -104,6 +104,8 @@ EXPORT const struct prf_interpose prf_interpose_export = {
     .read = interpose_read,
 };
 
+// NOLINTBEGIN(readability-inconsistent-declaration-parameter-name): glibc's are __names
+
 /* ---- the real ones ---- */
 
 static struct {
@@ -445,5 +447,7 @@ mremap(void *at, size_t size, size_t new_size, int flags, ...)
     interpose_unlock(change);
     return map;
 }
+
+// NOLINTEND(readability-inconsistent-declaration-parameter-name)
 
 #endif
