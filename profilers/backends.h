@@ -7,6 +7,7 @@
 extern const struct prf_backend prf_stopwatch;
 extern const struct prf_backend prf_call;
 extern const struct prf_backend prf_line;
+extern const struct prf_backend prf_memory_line;
 extern const struct prf_backend prf_passthrough;
 
 #endif

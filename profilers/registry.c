@@ -4,9 +4,5 @@
 #include "backends.h"
 
 const struct prf_backend *const prf_backends[] = {
-    &prf_stopwatch,
-    &prf_call,
-    &prf_line,
-    &prf_passthrough,
-    NULL,
+    &prf_stopwatch, &prf_call, &prf_line, &prf_memory_line, &prf_passthrough, NULL,
 };

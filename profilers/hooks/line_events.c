@@ -159,6 +159,7 @@ line_code_read(struct prf_line_code *code, PyObject *ranges, int n_instructions)
     }
     code->first_line = high >= 0 ? low : 0;
     code->n_lines = high >= 0 ? high - low + 1 : 0;
+    code->body_on_def_line = code->n_lines == 1;
 }
 
 /* The table of lines by instruction. -1 with or without an exception. */

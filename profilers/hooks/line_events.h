@@ -38,8 +38,8 @@ struct prf_line_frame {
     struct prf_line_code *code;
     int line;       /* that runs, or -1 before the first */
     uint32_t outer; /* 1 + index of the next frame of the same code below it, or 0 */
-    bool muted;     /* the user's: frames that do not count */
-    int64_t value;  /* the user's */
+    int depth;      /* the user's */
+    int64_t value;  /* likewise */
 };
 
 struct prf_line_thread {

@@ -376,8 +376,8 @@ lines_put_function(const struct lines_table *t, const struct lines_function *f)
 static void
 lines_put_all(const struct lines_table *t, const uint32_t *order, size_t n)
 {
-    fputc('\n', t->text->out);
     if (t->kind->put_top != NULL) {
+        fputc('\n', t->text->out);
         t->kind->put_top(t);
     }
     for (size_t i = 0; i < n; i++) {
