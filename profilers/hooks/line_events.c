@@ -1,6 +1,7 @@
 /* Threads, functions and frames of the line events, and which mechanism feeds them. */
 #include "line_source.h"
 
+#include <opcode.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -159,7 +160,25 @@ line_code_read(struct prf_line_code *code, PyObject *ranges, int n_instructions)
     }
     code->first_line = high >= 0 ? low : 0;
     code->n_lines = high >= 0 ? high - low + 1 : 0;
-    code->body_on_def_line = code->n_lines == 1;
+}
+
+/* What comes before the first RESUME is of no line: there a generator waits for its
+   first resumption. Behind it the line of the `def` is one that runs, unless it is that
+   of a generator's last handler. */
+static void
+line_code_prologue(struct prf_line_code *code, const unsigned char *bytes, int n)
+{
+    int i = 0;
+    while (i < n && bytes[2 * i] != RESUME) {
+        code->line_at[i++] = -1;
+    }
+    for (i++; i < n; i++) {
+        bool handler =
+            bytes[2 * i] == RERAISE || (i + 1 < n && bytes[2 * i + 2] == RERAISE);
+        if (code->line_at[i] == code->code->co_firstlineno && !handler) {
+            code->body_on_def_line = true;
+        }
+    }
 }
 
 /* The table of lines by instruction. -1 with or without an exception. */
@@ -176,6 +195,12 @@ line_code_lines(struct prf_line_code *code)
     memset(code->line_at, 0xff, ((size_t)n + 1) * sizeof(int));
     line_code_read(code, ranges, n);
     Py_DECREF(ranges);
+    PyObject *bytes = PyCode_GetCode(code->code);
+    if (bytes == NULL) {
+        return -1;
+    }
+    line_code_prologue(code, (const unsigned char *)PyBytes_AS_STRING(bytes), n);
+    Py_DECREF(bytes);
     for (int i = 0; i < n; i++) {
         code->line_at[i] -= code->line_at[i] < 0 ? 0 : code->first_line;
     }
