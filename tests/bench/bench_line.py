@@ -3,9 +3,8 @@ an empty hook, in one process: one table per Python, and the bar.
 
     bench_line.py [--build DIR] [--pyperformance FOLDER] [--repeats N] PYTHON...
 
-All functions of the program are profiled by both. The peer comes from PyPI into a virtual
-environment beside the build when PYTHON has none; the rest is as in bench_call.py. Exit
-code 1: the bar was missed."""
+All functions of the program are profiled by both. PYTHON has line_profiler installed; the
+rest is as in bench_call.py. Exit code 1: the bar was missed."""
 
 import argparse
 import json
@@ -17,7 +16,6 @@ import types
 
 from bench_call import find_pyperformance, host_dir, run_host, run_plain, stand_in_for_pyperf
 from bench_call import timed
-from peers import python_with
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 BAR = 0.3
@@ -122,10 +120,9 @@ def main():
                 [python, "-c", "import platform; print(platform.python_version())"],
                 check=True, capture_output=True, text=True).stdout.strip()
             tag = "".join(version.split(".")[:2])
-            inner = python_with(python, tag, "line_profiler", ["line_profiler>=5"])
             path = os.pathsep.join([host_dir(args.build, tag), stand_in])
             out = subprocess.run(
-                [inner, __file__, "--inside", "--pyperformance", folder,
+                [python, __file__, "--inside", "--pyperformance", folder,
                  "--repeats", str(args.repeats)],
                 check=True, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": path})
             missed += [f"{version} {what}"
