@@ -9,6 +9,12 @@
 
 #define LINE_FIRST_FRAMES 64u
 
+#if PRF_HAVE_MONITORING
+static const struct prf_line_source *const line_source = &prf_line_monitoring;
+#else
+static const struct prf_line_source *const line_source = &prf_line_frame_eval;
+#endif
+
 Py_ssize_t prf_line_extra = -1;
 
 static uint64_t line_serial; /* protected by the GIL */
@@ -83,7 +89,7 @@ line_find_outer(const struct prf_line_thread *thread, const struct prf_line_code
 }
 
 void
-prf_line_enter(struct prf_line_thread *thread, struct prf_line_code *code, long offset)
+prf_line_enter(struct prf_line_thread *thread, struct prf_line_code *code, int line)
 {
     if (__builtin_expect(line_reserve(thread) < 0, 0)) {
         thread->events->ops->lost(thread->events->user);
@@ -93,7 +99,7 @@ prf_line_enter(struct prf_line_thread *thread, struct prf_line_code *code, long 
     struct prf_line_frame *frame = &thread->frames[thread->n++];
     *frame = (struct prf_line_frame){
         .code = code,
-        .line = offset < 0 ? -1 : code->line_at[offset / 2],
+        .line = line,
         .outer = outer,
     };
     code->n_active++;
@@ -210,6 +216,9 @@ line_code_lines(struct prf_line_code *code)
 static void
 line_code_free(struct prf_line_events *events, struct prf_line_code *code)
 {
+    if (line_source->release != NULL) {
+        line_source->release(code);
+    }
     events->ops->code_release(code);
     Py_XDECREF(code->code);
     free(code->line_at);
@@ -243,8 +252,7 @@ line_look(struct prf_line_thread *thread, PyCodeObject *code, PyObject *globals)
     struct prf_line_code *lc = NULL;
     if (verdict == PRF_LINE_YES) {
         lc = line_code_new(events, code);
-        if (lc != NULL && events->running != NULL && events->running->chosen != NULL &&
-            events->running->chosen(events, lc) < 0) {
+        if (lc != NULL && line_source->chosen(events, lc) < 0) {
             lc = NULL;
         }
         if (lc == NULL) {
@@ -279,14 +287,9 @@ prf_line_first_look(struct prf_line_thread *thread, PyCodeObject *code,
 int
 prf_line_events_start(struct prf_line_events *events, struct prf_error *err)
 {
-#if PRF_HAVE_MONITORING
-    const struct prf_line_source *source = &prf_line_monitoring;
-#else
-    const struct prf_line_source *source = &prf_line_frame_eval;
-#endif
-    int rc = source->start(events, err);
+    int rc = line_source->start(events, err);
     if (rc == 0) {
-        events->running = source;
+        events->running = line_source;
     }
     return rc;
 }

@@ -31,6 +31,7 @@ struct prf_line_code {
     int *line_at;          /* by instruction, -1: none. Malloc'ed */
     uint32_t n_active;     /* frames of it in all threads */
     bool body_on_def_line; /* "def f(): return 1": its first line is run */
+    void *source;          /* what the mechanism keeps */
 };
 
 /* A frame of a chosen function. */

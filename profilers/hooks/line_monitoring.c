@@ -30,7 +30,7 @@ line_monitoring_enter(struct prf_line_events *events, PyObject *const *args,
             return prf_line_known(code) == prf_line_refused(events);
         }
     }
-    prf_line_enter(thread, known, offset);
+    prf_line_enter(thread, known, prf_line_of_offset(known, offset));
     return false;
 }
 

@@ -10,8 +10,10 @@
 struct prf_line_source {
     int (*start)(struct prf_line_events *events, struct prf_error *err);
     void (*stop)(struct prf_line_events *events);
-    /* A function was chosen. -1 with an exception. May be NULL. */
+    /* A function was chosen. -1 with an exception. */
     int (*chosen)(struct prf_line_events *events, struct prf_line_code *code);
+    /* It goes; `code->source` may be NULL. May be NULL. */
+    void (*release)(struct prf_line_code *code);
 };
 
 #if PRF_HAVE_MONITORING
@@ -64,17 +66,34 @@ prf_line_is_code(const void *known)
     return known != NULL && ((uintptr_t)known & 1) == 0;
 }
 
-/* A frame begins or goes on at the instruction with that byte offset; -1: begins. */
+/* A frame begins (line -1), or goes on in a line. */
 void prf_line_enter(struct prf_line_thread *thread, struct prf_line_code *code,
-                    long offset);
+                    int line);
 
 /* A frame of `code` ends or is suspended; one that was not seen to begin is ignored. */
 void prf_line_leave(struct prf_line_thread *thread, const PyCodeObject *code);
+
+/* The line of an instruction, by its offset in bytes; -1 begins. */
+static inline int
+prf_line_of_offset(const struct prf_line_code *code, long offset)
+{
+    return offset < 0 ? -1 : code->line_at[offset / 2];
+}
 
 static inline struct prf_line_frame *
 prf_line_top(struct prf_line_thread *thread)
 {
     return thread->n > 0 ? &thread->frames[thread->n - 1] : NULL;
+}
+
+/* The frame comes to a line, perhaps the one it is in. */
+static inline void
+prf_line_to(struct prf_line_thread *thread, struct prf_line_frame *frame, int line)
+{
+    if (line != frame->line) {
+        thread->events->ops->line(thread, frame, line);
+        frame->line = line;
+    }
 }
 
 /* A line of `code`, as a number in its file. */
@@ -87,8 +106,7 @@ prf_line_at(struct prf_line_thread *thread, const PyCodeObject *code, long numbe
     }
     long line = number - frame->code->first_line;
     if (line >= 0 && line < frame->code->n_lines) {
-        thread->events->ops->line(thread, frame, (int)line);
-        frame->line = (int)line;
+        prf_line_to(thread, frame, (int)line);
     }
 }
 
