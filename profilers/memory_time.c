@@ -215,7 +215,9 @@ memory_sample_children(struct memory *st, uint64_t at_ns)
 static void
 memory_sample(struct memory *st)
 {
-    uint64_t at_ns = prf_clock_monotonic_ns() - st->start_ns;
+    uint64_t now = prf_clock_monotonic_ns();
+    st->start_ns = st->n_samples == 0 ? now : st->start_ns;
+    uint64_t at_ns = now - st->start_ns;
     double value = (double)memory_read(st);
     if (value < 0) {
         st->n_failed++;
@@ -277,8 +279,8 @@ memory_run(void *argument)
     struct memory *st = argument;
     uint64_t interval_ns = (uint64_t)st->interval_ns, deadline_ns;
     memory_own_descriptors();
-    deadline_ns = st->start_ns = prf_clock_monotonic_ns();
     memory_sample(st);
+    deadline_ns = st->start_ns;
     sem_post(&st->ready);
     for (int64_t rest_ns = 0;;) {
         /* Ticks that were missed are not made up for. */

@@ -451,8 +451,8 @@ host_series(const struct prf_profile *p)
             rc = host_append(at, PyLong_FromUnsignedLongLong(s->at_ns[k]));
             rc = rc < 0 ? rc : host_append(values, PyFloat_FromDouble(s->values[k]));
         }
-        if (rc < 0 || host_append(list, Py_BuildValue("(sINN)", s->name, s->process,
-                                                      at, values)) < 0) {
+        if (rc < 0 || host_append(list, Py_BuildValue("(sINN)", s->name, s->process, at,
+                                                      values)) < 0) {
             Py_CLEAR(list);
         }
     }
