@@ -10,12 +10,20 @@
 #include "strbuf.h"
 #include "suggest.h"
 
-#define EXPORTERS_N 8
+#define EXPORTERS_N 10
 
 const struct prf_exporter *const prf_exporters[EXPORTERS_N + 1] = {
-    &prf_exporter_text,      &prf_exporter_json,       &prf_exporter_csv,
-    &prf_exporter_markdown,  &prf_exporter_pstats,     &prf_exporter_callgrind,
-    &prf_exporter_collapsed, &prf_exporter_speedscope, NULL,
+    &prf_exporter_text,
+    &prf_exporter_json,
+    &prf_exporter_csv,
+    &prf_exporter_markdown,
+    &prf_exporter_pstats,
+    &prf_exporter_callgrind,
+    &prf_exporter_collapsed,
+    &prf_exporter_speedscope,
+    &prf_exporter_mprof,
+    &prf_exporter_svg,
+    NULL,
 };
 
 static const char *const exporters_models[] = {
