@@ -4,18 +4,12 @@
 #include <math.h>
 #include <stdio.h>
 
-/* The smallest round number that is not below `amount` > 0. */
+/* The round number that is nearest to `amount` > 0, by ratio. */
 static double
-axis_round_up(double amount)
+axis_round(double amount)
 {
-    double power = pow(10, floor(log10(amount)));
-    static const double steps[] = {1, 2, 5};
-    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
-        if (steps[i] * power >= amount * (1 - 1e-9)) {
-            return steps[i] * power;
-        }
-    }
-    return 10 * power;
+    double power = pow(10, floor(log10(amount))), part = amount / power;
+    return power * (part < 1.5 ? 1 : part < 3.2 ? 2 : part < 7.1 ? 5 : 10);
 }
 
 struct prf_axis
@@ -31,7 +25,7 @@ prf_axis(const char *unit, double min, double max, int n_ticks, enum prf_axis_en
         span = fmax(fabs(max) / divisor, 1) * divisor / 10;
         axis.high += span;
     }
-    axis.step = axis_round_up(span / divisor / n_ticks) * divisor;
+    axis.step = axis_round(span / divisor / n_ticks) * divisor;
     if (ends == PRF_AXIS_ROUND) {
         axis.low = floor(axis.low / axis.step) * axis.step;
         axis.high = ceil(axis.high / axis.step - 1e-9) * axis.step;
