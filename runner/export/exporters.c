@@ -10,13 +10,17 @@
 #include "strbuf.h"
 #include "suggest.h"
 
-#define EXPORTERS_N 8
-
-const struct prf_exporter *const prf_exporters[EXPORTERS_N + 1] = {
-    &prf_exporter_text,      &prf_exporter_json,       &prf_exporter_csv,
-    &prf_exporter_markdown,  &prf_exporter_pstats,     &prf_exporter_callgrind,
-    &prf_exporter_collapsed, &prf_exporter_speedscope, NULL,
+/* clang-format off: one format a line */
+const struct prf_exporter *const prf_exporters[] = {
+    &prf_exporter_text,      &prf_exporter_json,
+    &prf_exporter_csv,       &prf_exporter_markdown,
+    &prf_exporter_pstats,    &prf_exporter_callgrind,
+    &prf_exporter_collapsed, &prf_exporter_speedscope,
+    &prf_exporter_dot,       NULL,
 };
+/* clang-format on */
+
+#define EXPORTERS_N (sizeof prf_exporters / sizeof *prf_exporters - 1)
 
 static const char *const exporters_models[] = {
     "sites", "edges", "stacks", "metrics", "series", "events", "snapshots",
