@@ -10,13 +10,22 @@
 #include "strbuf.h"
 #include "suggest.h"
 
-/* clang-format off: one format a line */
+/* One format a line. */
+/* clang-format off */
 const struct prf_exporter *const prf_exporters[] = {
-    &prf_exporter_text,      &prf_exporter_json,
-    &prf_exporter_csv,       &prf_exporter_markdown,
-    &prf_exporter_pstats,    &prf_exporter_callgrind,
-    &prf_exporter_collapsed, &prf_exporter_speedscope,
-    &prf_exporter_dot,       NULL,
+    &prf_exporter_text,
+    &prf_exporter_json,
+    &prf_exporter_csv,
+    &prf_exporter_markdown,
+    &prf_exporter_pstats,
+    &prf_exporter_callgrind,
+    &prf_exporter_collapsed,
+    &prf_exporter_speedscope,
+    &prf_exporter_dot,
+    &prf_exporter_svg,
+    &prf_exporter_png,
+    &prf_exporter_pdf,
+    NULL,
 };
 /* clang-format on */
 
