@@ -300,8 +300,9 @@ dot_put_head(struct dot *dot)
                               "  fontname=\"");
     dot_put_text(dot, dot_visible(dot, o->font));
     prf_strbuf_addf(dot->out, "\"; fontsize=%" PRIu64 ";\n", o->group_font_size);
-    prf_strbuf_adds(dot->out, "  node [shape=box, style=filled, penwidth=0, "
-                              "margin=\"0.08,0.04\", height=0, fontname=\"");
+    prf_strbuf_adds(dot->out,
+                    "  node [shape=box, style=filled, penwidth=0.5, color=gray50, "
+                    "margin=\"0.08,0.04\", height=0, fontname=\"");
     dot_put_text(dot, dot_visible(dot, o->font));
     prf_strbuf_addf(dot->out, "\", fontsize=%" PRIu64 "];\n", o->font_size);
     prf_strbuf_adds(dot->out, "  edge [fontcolor=gray25, fontname=\"");

@@ -24,6 +24,9 @@ struct prf_graph_options {
 
 /* The options that a picture is drawn by, of a profiler or of an export. */
 extern const struct prf_option prf_graph_table[];
+/* The first ones of it are options of tables too. */
+#define PRF_GRAPH_OF_TABLES 2
+#define PRF_GRAPH_LOOK (prf_graph_table + PRF_GRAPH_OF_TABLES)
 
 struct prf_graph_node {
     const struct prf_function *code; /* borrowed from the profile */

@@ -8,12 +8,12 @@
 #define AT(field) offsetof(struct prf_graph_options, field)
 
 const struct prf_option prf_graph_table[] = {
-    {PRF_OPT_DOUBLE, 0, "min-percent", NULL, AT(min_percent), "0.5", .max = 100,
-     .unit = "PERCENT", .help = "leave out what took less of the time"},
     {PRF_OPT_UINT, 0, "top-k", NULL, AT(top_k), "100", .unit = "N",
      .help = "most functions, those with the most time; 0: all"},
     {PRF_OPT_CHOICE, 0, "units", "time-unit", AT(units), "ms", .choices = "s|ms|us|ns",
      .help = "unit of times"},
+    {PRF_OPT_DOUBLE, 0, "min-percent", NULL, AT(min_percent), "0.5", .max = 100,
+     .unit = "PERCENT", .help = "leave out what took less of the time"},
     {PRF_OPT_STRING, 0, "font", NULL, AT(font), "Verdana", .unit = "NAME",
      .help = "font of all text"},
     {PRF_OPT_UINT, 0, "font-size", NULL, AT(font_size), "7", .min = 1, .max = 200,
