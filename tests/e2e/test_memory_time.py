@@ -65,8 +65,9 @@ def curves(result):
     return {(s["name"], s["process"]): s["values"] for s in result["series"]}
 
 
-def test_every_python(memory):
-    done = memory.run_json("mem.py", "memory-time", "-T", "1ms")
+def test_every_python(each):
+    each.write("mem.py", FILE)
+    done = each.run_json("mem.py", "memory-time", "-T", "1ms")
     assert done.statuses == {
         "Memory::profile_steps": "ok", "Memory::profile_child": "ok",
         "Memory::profile_crash": "crashed", "Memory::profile_threads": "ok"}
