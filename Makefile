@@ -42,6 +42,8 @@ libcmocka-dev: pkg-config --exists cmocka
 python3-pytest: $(SYSTEM_PYTHON) -c "import pytest"
 python3-venv: $(SYSTEM_PYTHON) -c "import ensurepip"
 git: git --version
+graphviz: dot -V
+valgrind: command -v callgrind_annotate
 endef
 define NEEDED_TO_INSTALL
 go-md2man: command -v go-md2man
