@@ -16,6 +16,25 @@
 
 #define TRACEMALLOC_DEEP 25 /* frames where one would not do */
 
+enum {
+    TRACEMALLOC_IS_TRACING,
+    TRACEMALLOC_START,
+    TRACEMALLOC_STOP,
+    TRACEMALLOC_RESET_PEAK,
+    TRACEMALLOC_LIMIT,
+    TRACEMALLOC_MEMORY,
+    TRACEMALLOC_FUNCTIONS,
+};
+
+static const char *const tracemalloc_functions[TRACEMALLOC_FUNCTIONS] = {
+    [TRACEMALLOC_IS_TRACING] = "is_tracing",
+    [TRACEMALLOC_START] = "start",
+    [TRACEMALLOC_STOP] = "stop",
+    [TRACEMALLOC_RESET_PEAK] = "reset_peak",
+    [TRACEMALLOC_LIMIT] = "get_traceback_limit",
+    [TRACEMALLOC_MEMORY] = "get_traced_memory",
+};
+
 struct tracemalloc {
     /* options; most are for the report */
     uint64_t nframe;
@@ -26,8 +45,9 @@ struct tracemalloc {
     /* session */
     struct prf_sink *sink;
     struct prf_snapshots snapshots;
-    PyObject *module; /* strong: _tracemalloc */
-    PyObject *is_tracing;
+    /* Strong, of _tracemalloc: looked up while nothing is traced, because the names
+       would stay in the cache of attributes. */
+    PyObject *functions[TRACEMALLOC_FUNCTIONS];
     bool started;   /* tracing is ours to stop */
     bool measuring; /* between start and stop */
     bool with_peak;
@@ -60,7 +80,7 @@ tracemalloc_fail(struct prf_error *err, const char *what)
 static bool
 tracemalloc_is_tracing(const struct tracemalloc *st)
 {
-    PyObject *answer = PyObject_CallNoArgs(st->is_tracing);
+    PyObject *answer = PyObject_CallNoArgs(st->functions[TRACEMALLOC_IS_TRACING]);
     bool tracing = answer == Py_True;
     Py_XDECREF(answer);
     PyErr_Clear();
@@ -68,11 +88,11 @@ tracemalloc_is_tracing(const struct tracemalloc *st)
 }
 
 static int
-tracemalloc_call(const struct tracemalloc *st, const char *name, struct prf_error *err)
+tracemalloc_call(const struct tracemalloc *st, int function, struct prf_error *err)
 {
-    PyObject *answer = PyObject_CallMethod(st->module, name, NULL);
+    PyObject *answer = PyObject_CallNoArgs(st->functions[function]);
     Py_XDECREF(answer);
-    return answer != NULL ? 0 : tracemalloc_fail(err, name);
+    return answer != NULL ? 0 : tracemalloc_fail(err, tracemalloc_functions[function]);
 }
 
 static uint64_t
@@ -88,8 +108,8 @@ tracemalloc_trace(struct tracemalloc *st, struct prf_error *err)
     if (tracemalloc_is_tracing(st)) {
         return 0;
     }
-    PyObject *answer = PyObject_CallMethod(st->module, "start", "K",
-                                           (unsigned long long)tracemalloc_nframe(st));
+    PyObject *answer = PyObject_CallFunction(st->functions[TRACEMALLOC_START], "K",
+                                             (unsigned long long)tracemalloc_nframe(st));
     Py_XDECREF(answer);
     st->started = answer != NULL;
     return answer != NULL ? 0 : tracemalloc_fail(err, "start");
@@ -99,7 +119,7 @@ tracemalloc_trace(struct tracemalloc *st, struct prf_error *err)
 static void
 tracemalloc_amounts(struct tracemalloc *st)
 {
-    PyObject *pair = PyObject_CallMethod(st->module, "get_traced_memory", NULL);
+    PyObject *pair = PyObject_CallNoArgs(st->functions[TRACEMALLOC_MEMORY]);
     if (pair != NULL && PyTuple_Check(pair) && PyTuple_GET_SIZE(pair) == 2) {
         st->current_bytes = (double)PyLong_AsSize_t(PyTuple_GET_ITEM(pair, 0));
         st->peak_bytes = (double)PyLong_AsSize_t(PyTuple_GET_ITEM(pair, 1));
@@ -111,6 +131,19 @@ tracemalloc_amounts(struct tracemalloc *st)
 /* ---- life ---- */
 
 static int
+tracemalloc_import(struct tracemalloc *st, struct prf_error *err)
+{
+    PyObject *module = PyImport_ImportModule("_tracemalloc");
+    bool all = module != NULL;
+    for (int i = 0; all && i < TRACEMALLOC_FUNCTIONS; i++) {
+        st->functions[i] = PyObject_GetAttrString(module, tracemalloc_functions[i]);
+        all = st->functions[i] != NULL;
+    }
+    Py_XDECREF(module);
+    return all ? 0 : tracemalloc_fail(err, "this Python has no '_tracemalloc'");
+}
+
+static int
 tracemalloc_open(void *state, const struct prf_session *session, struct prf_error *err)
 {
     struct tracemalloc *st = state;
@@ -120,19 +153,17 @@ tracemalloc_open(void *state, const struct prf_session *session, struct prf_erro
                         "--cumulative goes with --key lineno or filename, not with "
                         "traceback");
     }
-    st->module = PyImport_ImportModule("_tracemalloc");
-    st->is_tracing =
-        st->module ? PyObject_GetAttrString(st->module, "is_tracing") : NULL;
-    if (st->is_tracing == NULL) {
-        return tracemalloc_fail(err, "this Python has no '_tracemalloc'");
+    int rc = tracemalloc_import(st, err);
+    if (rc < 0) {
+        return rc;
     }
     /* The first search takes some milliseconds and allocates: not in start. */
-    int rc = tracemalloc_trace(st, err);
+    rc = tracemalloc_trace(st, err);
     if (rc == 0) {
         prf_traces_locate(&st->slow);
     }
     if (rc == 0 && st->started) {
-        rc = tracemalloc_call(st, "stop", err);
+        rc = tracemalloc_call(st, TRACEMALLOC_STOP, err);
         st->started = false;
     }
     return rc < 0 ? rc : prf_snapshots_init(&st->snapshots, st->sink, err);
@@ -142,7 +173,7 @@ tracemalloc_open(void *state, const struct prf_session *session, struct prf_erro
 static void
 tracemalloc_note_limit(struct tracemalloc *st)
 {
-    PyObject *limit = PyObject_CallMethod(st->module, "get_traceback_limit", NULL);
+    PyObject *limit = PyObject_CallNoArgs(st->functions[TRACEMALLOC_LIMIT]);
     long n = limit != NULL ? PyLong_AsLong(limit) : -1;
     char text[160];
     if (n > 0 && (uint64_t)n != tracemalloc_nframe(st)) {
@@ -168,7 +199,7 @@ tracemalloc_start(void *state, struct prf_round *round, struct prf_error *err)
         tracemalloc_note_limit(st);
     }
     prf_traces_locate(&st->slow);
-    rc = tracemalloc_call(st, "reset_peak", err);
+    rc = tracemalloc_call(st, TRACEMALLOC_RESET_PEAK, err);
     if (rc == 0) {
         rc = prf_snapshots_take(&st->snapshots, "start", 0.0, err);
     }
@@ -216,7 +247,7 @@ tracemalloc_stop(void *state, const struct prf_round *round, struct prf_error *e
         st->with_peak = false;
     }
     if (rc == 0 && st->started) {
-        rc = tracemalloc_call(st, "stop", err);
+        rc = tracemalloc_call(st, TRACEMALLOC_STOP, err);
     }
     st->started = false;
     return rc < 0 ? rc : PRF_DONE;
@@ -293,11 +324,12 @@ tracemalloc_close(void *state)
         prf_allocator_remove();
     }
     if (st->started && tracemalloc_is_tracing(st)) {
-        tracemalloc_call(st, "stop", &err);
+        tracemalloc_call(st, TRACEMALLOC_STOP, &err);
     }
     prf_snapshots_release(&st->snapshots);
-    Py_CLEAR(st->is_tracing);
-    Py_CLEAR(st->module);
+    for (int i = 0; i < TRACEMALLOC_FUNCTIONS; i++) {
+        Py_CLEAR(st->functions[i]);
+    }
 }
 
 static const struct prf_metric tracemalloc_metrics[] = {
