@@ -238,10 +238,14 @@ tracemalloc_stop(void *state, const struct prf_round *round, struct prf_error *e
     bool tracing = tracemalloc_is_tracing(st);
     st->measuring = false;
     st->stopped_inside = st->stopped_inside || !tracing;
-    if (tracing) {
+    /* A list of objects would count in the peak; the pair of amounts in the snapshot. */
+    if (tracing && st->slow != NULL) {
         tracemalloc_amounts(st);
     }
     int rc = prf_snapshots_take(&st->snapshots, "stop", at_ns, err);
+    if (tracing && st->slow == NULL) {
+        tracemalloc_amounts(st);
+    }
     if (st->with_peak) {
         tracemalloc_settle_peak(st);
         st->with_peak = false;

@@ -115,7 +115,10 @@ snapshots_put_row(const struct prf_text *text, const struct prf_profile *p,
     fputs("  ", text->out);
     if (request->key != PRF_BY_TRACEBACK) {
         prf_text_put(text, snapshots_file(text, p, stat->code), PRF_VISIBLE_LINE);
-        fprintf(text->out, ":%" PRIu32 ": ", stat->line);
+        if (request->key == PRF_BY_LINE) {
+            fprintf(text->out, ":%" PRIu32, stat->line);
+        }
+        fputs(": ", text->out);
     }
     snapshots_put_amounts(text, stat, with_diff);
     if (request->key == PRF_BY_TRACEBACK) {
