@@ -218,9 +218,8 @@ tracemalloc_start(void *state, struct prf_round *round, struct prf_error *err)
 static void
 tracemalloc_settle_peak(struct tracemalloc *st)
 {
-    bool removed = prf_allocator_remove();
     struct prf_allocator_peak peak = prf_allocator_peak();
-    st->peak_lost = !removed || peak.foreign;
+    st->peak_lost = st->peak_lost || peak.foreign;
     if ((double)peak.n_bytes > st->peak_bytes) {
         st->peak_bytes = (double)peak.n_bytes; /* the case reset Python's */
     }
@@ -237,6 +236,9 @@ tracemalloc_stop(void *state, const struct prf_round *round, struct prf_error *e
     double at_ns = (double)(prf_clock_monotonic_ns() - st->start_ns);
     bool tracing = tracemalloc_is_tracing(st);
     st->measuring = false;
+    if (st->with_peak) { /* first: what follows allocates */
+        st->peak_lost = !prf_allocator_remove();
+    }
     st->stopped_inside = st->stopped_inside || !tracing;
     /* A list of objects would count in the peak; the pair of amounts in the snapshot. */
     if (tracing && st->slow != NULL) {
