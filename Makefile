@@ -35,6 +35,7 @@ libgit2-dev: pkg-config --exists libgit2
 libsqlite3-dev: pkg-config --exists sqlite3
 libjansson-dev: pkg-config --exists jansson
 libzstd-dev: pkg-config --exists libzstd
+libgraphviz-dev: pkg-config --exists libgvc
 endef
 define NEEDED_TO_TEST
 libcmocka-dev: pkg-config --exists cmocka

@@ -4,7 +4,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,8 +19,10 @@
 
 #include "fold.h"
 #include "read_snapshots.h"
+#include "trim.h"
 
 #define SCHEMA_MAX 64
+#define READER_NOTES 4 /* of its own, at most */
 
 struct reader {
     const unsigned char *data;
@@ -33,7 +37,8 @@ struct reader {
     uint32_t *canonical;  /* code id -> index in codes[], equal codes merged */
     size_t n_ids;
     size_t n_damaged;
-    size_t rows[16]; /* rows (or records) of each chunk kind */
+    int64_t max_depth; /* of shown calls; negative: no limit */
+    size_t rows[16];   /* rows (or records) of each chunk kind */
     struct prf_read_snapshots snapshots;
     const char *peak; /* of PRF_INFO_PEAK, in the arena */
 };
@@ -524,7 +529,11 @@ reader_info(struct reader *r, const unsigned char *row, size_t size)
     if (key == NULL || value == NULL) {
         return PRF_ENOMEM;
     }
-    reader_set_info(r, key, value);
+    if (strcmp(key, PRF_INFO_MAX_DEPTH) == 0) {
+        r->max_depth = strtoll(value, NULL, 10);
+    } else {
+        reader_set_info(r, key, value);
+    }
     return 0;
 }
 
@@ -637,9 +646,9 @@ reader_reserve(struct reader *r)
     struct prf_profile *p = r->p;
     p->marks =
         prf_arena_alloc(&p->arena, (r->rows[PRF_CHUNK_MARK] + 1) * sizeof *p->marks);
-    /* one more note than records: the reader adds its own about damage */
-    p->notes =
-        prf_arena_alloc(&p->arena, (r->rows[PRF_CHUNK_INFO] + 2) * sizeof *p->notes);
+    /* more notes than records: the reader adds its own */
+    p->notes = prf_arena_alloc(&p->arena, (r->rows[PRF_CHUNK_INFO] + READER_NOTES) *
+                                              sizeof *p->notes);
     if (p->marks == NULL || p->notes == NULL || reader_reserve_tree(r) < 0 ||
         reader_reserve_table(r, PRF_SCOPE_SITE, PRF_CHUNK_SITE, &p->sites) < 0 ||
         reader_reserve_table(r, PRF_SCOPE_EDGE, PRF_CHUNK_EDGE, &p->edges) < 0 ||
@@ -647,6 +656,44 @@ reader_reserve(struct reader *r)
         return PRF_ENOMEM;
     }
     return reader_reserve_metrics(r);
+}
+
+static int
+reader_note(struct reader *r, const char *format, ...)
+{
+    char text[256];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    char *note = prf_arena_strdup(&r->p->arena, text);
+    if (note == NULL) {
+        return PRF_ENOMEM;
+    }
+    r->p->notes[r->p->n_notes++] = note;
+    return 0;
+}
+
+/* What the backend recorded but does not show. */
+static int
+reader_trim(struct reader *r, const enum prf_fold *folds, struct prf_error *err)
+{
+    struct prf_trimmed trimmed;
+    int rc = prf_trim_tree(r->p, folds, r->max_depth, &trimmed, err);
+    if (rc == 0 && trimmed.n_hidden > 0) {
+        rc = reader_note(r,
+                         "%" PRId64
+                         " call%s of functions that are not shown (by file or "
+                         "name) count as their caller",
+                         trimmed.n_hidden, trimmed.n_hidden == 1 ? "" : "s");
+    }
+    if (rc == 0 && trimmed.n_deep > 0) {
+        rc = reader_note(r,
+                         "%" PRId64 " call%s deeper than %" PRId64
+                         " count as the function at that depth",
+                         trimmed.n_deep, trimmed.n_deep == 1 ? "" : "s", r->max_depth);
+    }
+    return rc;
 }
 
 static int
@@ -659,21 +706,17 @@ reader_fold(struct reader *r, struct prf_error *err)
             folds[n++] = r->schema[i].fold;
         }
     }
-    return r->p->sites.n == 0 ? prf_fold_tree(r->p, folds, err) : 0;
+    int rc = reader_trim(r, folds, err);
+    return rc == 0 && r->p->sites.n == 0 ? prf_fold_tree(r->p, folds, err) : rc;
 }
 
-static void
+static int
 reader_note_damage(struct reader *r)
 {
-    char text[128];
-    if (r->n_damaged > 0) {
-        snprintf(text, sizeof text,
-                 "%zu damaged entries of the recording were left out", r->n_damaged);
-        char *note = prf_arena_strdup(&r->p->arena, text);
-        if (note != NULL) {
-            r->p->notes[r->p->n_notes++] = note;
-        }
-    }
+    return r->n_damaged == 0
+               ? 0
+               : reader_note(r, "%zu damaged entries of the recording were left out",
+                             r->n_damaged);
 }
 
 size_t
@@ -703,6 +746,7 @@ prf_recording_parse(const void *data, size_t size, struct prf_profile **out,
         .end = prf_recording_size(data, size),
         .ns_per_tick = isfinite(h->ns_per_tick) ? h->ns_per_tick : 1.0,
         .p = calloc(1, sizeof *r.p),
+        .max_depth = -1,
     };
     int rc = PRF_ENOMEM;
     if (r.p == NULL) {
@@ -715,10 +759,9 @@ prf_recording_parse(const void *data, size_t size, struct prf_profile **out,
         (rc = reader_codes(&r)) < 0 || (rc = reader_reserve(&r)) < 0 ||
         (rc = reader_walk(&r, reader_visit_rows)) < 0 ||
         (rc = reader_finish_snapshots(&r)) < 0 ||
-        (rc = reader_fold(&r, err)) < 0) {
+        (rc = reader_fold(&r, err)) < 0 || (rc = reader_note_damage(&r)) < 0) {
         goto out;
     }
-    reader_note_damage(&r);
     *out = r.p;
     r.p = NULL;
 out:
