@@ -16,13 +16,15 @@
 
 static struct {
     PyMemAllocatorEx inner[ALLOCATOR_DOMAINS];
-    bool installed[ALLOCATOR_DOMAINS];
     const volatile size_t *current;
     _Atomic size_t n_bytes;
-    const void *_Atomic block; /* that made the peak and is held; &layer: none */
-    const void *_Atomic traceback;
-    _Atomic bool foreign;
-} layer;
+    const void *_Atomic block; /* that made the peak and is held, or one of these */
+    const void *_Atomic traceback; /* with allocator_gone_block */
+    bool installed[ALLOCATOR_DOMAINS];
+} layer __attribute__((aligned(64)));
+
+/* Instead of a block: there is none, it is gone, it is not of Python's allocators. */
+static const char allocator_no_block, allocator_gone_block, allocator_foreign_block;
 
 /* The block of the peak goes: its traceback is read while it can be. */
 static __attribute__((noinline)) void
@@ -30,36 +32,33 @@ allocator_keep(const void *block)
 {
     const void *traceback = prf_traces_find(block);
     atomic_store_explicit(&layer.traceback, traceback, memory_order_relaxed);
-    atomic_store_explicit(&layer.block, &layer, memory_order_relaxed);
+    atomic_store_explicit(&layer.block, &allocator_gone_block, memory_order_relaxed);
+}
+
+/* Is there more now than there ever was? The common answer costs two loads. */
+static inline bool
+allocator_is_peak(size_t now)
+{
+    return __builtin_expect(
+        now > atomic_load_explicit(&layer.n_bytes, memory_order_relaxed), 0);
 }
 
 static inline void
-allocator_peak(size_t n_bytes, const void *block, bool foreign)
+allocator_peak(size_t n_bytes, const void *block)
 {
     atomic_store_explicit(&layer.n_bytes, n_bytes, memory_order_relaxed);
     atomic_store_explicit(&layer.block, block, memory_order_relaxed);
-    atomic_store_explicit(&layer.traceback, NULL, memory_order_relaxed);
-    atomic_store_explicit(&layer.foreign, foreign, memory_order_relaxed);
 }
 
-/* What extension modules track themselves is noticed at the next allocation. */
+/* What extension modules track themselves is noticed at the next allocation: it is more
+   than the new block explains. */
 static inline void
-allocator_before(void)
+allocator_after(const void *block, size_t size)
 {
     size_t now = *layer.current;
-    if (__builtin_expect(
-            now > atomic_load_explicit(&layer.n_bytes, memory_order_relaxed), 0)) {
-        allocator_peak(now, &layer, true);
-    }
-}
-
-static inline void
-allocator_after(const void *block)
-{
-    size_t now = *layer.current;
-    if (__builtin_expect(
-            now > atomic_load_explicit(&layer.n_bytes, memory_order_relaxed), 0)) {
-        allocator_peak(now, block, false);
+    if (allocator_is_peak(now)) {
+        bool foreign = now - size > layer.n_bytes;
+        allocator_peak(now, foreign ? &allocator_foreign_block : block);
     }
 }
 
@@ -76,9 +75,8 @@ static void *
 allocator_malloc(void *ctx, size_t size)
 {
     const PyMemAllocatorEx *inner = ctx;
-    allocator_before();
     void *block = inner->malloc(inner->ctx, size);
-    allocator_after(block);
+    allocator_after(block, size);
     return block;
 }
 
@@ -86,9 +84,8 @@ static void *
 allocator_calloc(void *ctx, size_t n, size_t size)
 {
     const PyMemAllocatorEx *inner = ctx;
-    allocator_before();
     void *block = inner->calloc(inner->ctx, n, size);
-    allocator_after(block);
+    allocator_after(block, n * size);
     return block;
 }
 
@@ -96,10 +93,13 @@ static void *
 allocator_realloc(void *ctx, void *old, size_t size)
 {
     const PyMemAllocatorEx *inner = ctx;
-    allocator_before();
+    size_t before = *layer.current;
+    if (allocator_is_peak(before)) {
+        allocator_peak(before, &allocator_foreign_block);
+    }
     allocator_gone(old);
     void *block = inner->realloc(inner->ctx, old, size);
-    allocator_after(block);
+    allocator_after(block, size);
     return block;
 }
 
@@ -135,7 +135,7 @@ prf_allocator_install(const volatile size_t *current)
         }
     }
     layer.current = current;
-    allocator_peak(*current, &layer, false);
+    allocator_peak(*current, &allocator_no_block);
     for (int i = 0; i < ALLOCATOR_DOMAINS; i++) {
         PyMemAllocatorEx own = allocator_layer((PyMemAllocatorDomain)i);
         PyMem_GetAllocator((PyMemAllocatorDomain)i, &layer.inner[i]);
@@ -153,7 +153,6 @@ allocator_is_called(PyMemAllocatorDomain domain)
     size_t before = layer.n_bytes;
     void *block = NULL;
     layer.n_bytes = 0;
-    layer.foreign = false;
     if (domain == PYMEM_DOMAIN_RAW) {
         PyMem_RawFree(block = PyMem_RawMalloc(1));
     } else if (domain == PYMEM_DOMAIN_MEM) {
@@ -171,7 +170,6 @@ prf_allocator_remove(void)
 {
     bool mine = true;
     const void *block = layer.block, *traceback = layer.traceback;
-    bool foreign = layer.foreign;
     for (int i = 0; i < ALLOCATOR_DOMAINS; i++) {
         PyMemAllocatorDomain domain = (PyMemAllocatorDomain)i;
         if (!layer.installed[i]) {
@@ -187,7 +185,6 @@ prf_allocator_remove(void)
     }
     layer.block = block;
     layer.traceback = traceback;
-    layer.foreign = foreign;
     return mine;
 }
 
@@ -195,9 +192,14 @@ struct prf_allocator_peak
 prf_allocator_peak(void)
 {
     const void *block = layer.block;
-    if (block != &layer && block != NULL) {
-        layer.traceback = prf_traces_find(block);
-        layer.block = &layer;
+    struct prf_allocator_peak peak = {
+        .n_bytes = layer.n_bytes,
+        .foreign = block == &allocator_foreign_block,
+    };
+    if (block == &allocator_gone_block) {
+        peak.traceback = layer.traceback;
+    } else if (block != &allocator_no_block && !peak.foreign) {
+        peak.traceback = prf_traces_find(block);
     }
-    return (struct prf_allocator_peak){layer.n_bytes, layer.traceback, layer.foreign};
+    return peak;
 }
