@@ -42,13 +42,16 @@ def run_plain(function):
 
 
 def run_python(function):
+    """With as many frames below it as ours has: tracemalloc counts all of them."""
     import tracemalloc
 
+    took = []
     tracemalloc.start(1)
     try:
-        return run_plain(function)
+        (lambda: took.append(run_plain(function)))()
     finally:
         tracemalloc.stop()
+    return took[0]
 
 
 def run_ours(function):
@@ -132,7 +135,7 @@ def print_tracking(result):
         best = {way: min(times) for way, times in seconds.items()}
         ratio = best["ours"] / best["python"]
         pairs = statistics.median(a / b for a, b in zip(seconds["ours"], seconds["python"]))
-        ratios.append(min(ratio, pairs))
+        ratios.append(ratio)
         print(f"{program:<14}" + "".join(f"{best[way] * 1e3:>10.1f}" for way in best)
               + f"{ratio:>8.3f}{pairs:>8.3f}")
     mean = statistics.geometric_mean(ratios)
