@@ -4,5 +4,13 @@
 #include "backends.h"
 
 const struct prf_backend *const prf_backends[] = {
-    &prf_stopwatch, &prf_call, &prf_line, &prf_memory_line, &prf_passthrough, NULL,
+    &prf_stopwatch,
+    &prf_call,
+    &prf_tracemalloc,
+    &prf_callgraph,
+    &prf_memory_time,
+    &prf_line,
+    &prf_memory_line,
+    &prf_passthrough,
+    NULL,
 };

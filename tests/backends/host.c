@@ -16,6 +16,7 @@
 #include "codes.h"
 #include "line_events.h"
 #include "reader.h"
+#include "traces.h"
 #include "writer.h"
 
 /* The session that runs, for mark() and for forked children. */
@@ -502,6 +503,8 @@ host_table(const struct prf_profile *p, const struct prf_table *table, bool edge
         if (row == NULL ||
             host_set(row, edges ? "caller" : "code",
                      host_code(&p->codes[table->keys[i].code])) < 0 ||
+            (!edges && host_set(row, "line", PyLong_FromUnsignedLong(
+                                                 table->keys[i].other)) < 0) ||
             (edges &&
              host_set(row, "callee", host_code(&p->codes[table->keys[i].other])) < 0) ||
             (!edges && host_set(row, "line",
@@ -553,12 +556,77 @@ host_marks(const struct prf_profile *p)
     return list;
 }
 
+/* [(name, process, [at_ns], [value])] */
+static PyObject *
+host_series(const struct prf_profile *p)
+{
+    PyObject *list = PyList_New(0);
+    for (size_t i = 0; list != NULL && i < p->n_series; i++) {
+        const struct prf_series *s = &p->series[i];
+        PyObject *at = PyList_New(0), *values = PyList_New(0);
+        int rc = at == NULL || values == NULL ? -1 : 0;
+        for (size_t k = 0; rc == 0 && k < s->n; k++) {
+            rc = host_append(at, PyLong_FromUnsignedLongLong(s->at_ns[k]));
+            rc = rc < 0 ? rc : host_append(values, PyFloat_FromDouble(s->values[k]));
+        }
+        if (rc < 0 || host_append(list, Py_BuildValue("(sINN)", s->name, s->process, at,
+                                                      values)) < 0) {
+            Py_CLEAR(list);
+        }
+    }
+    return list;
+}
+
 static PyObject *
 host_notes(const struct prf_profile *p)
 {
     PyObject *list = PyList_New(0);
     for (size_t i = 0; list != NULL && i < p->n_notes; i++) {
         if (host_append(list, PyUnicode_FromString(p->notes[i])) < 0) {
+            Py_CLEAR(list);
+        }
+    }
+    return list;
+}
+
+/* ((file, line), ...), innermost frame last. */
+static PyObject *
+host_stack(const struct prf_profile *p, uint32_t stack)
+{
+    PyObject *list = PyList_New(0);
+    for (; list != NULL && stack != 0; stack = p->stacks[stack].parent) {
+        const struct prf_stack *frame = &p->stacks[stack];
+        if (host_append(list, Py_BuildValue("(sI)", p->codes[frame->code].file,
+                                            frame->line)) < 0) {
+            Py_CLEAR(list);
+        }
+    }
+    PyObject *tuple = NULL;
+    if (list != NULL && PyList_Reverse(list) == 0) {
+        tuple = PyList_AsTuple(list);
+    }
+    Py_XDECREF(list);
+    return tuple;
+}
+
+/* [(name, bytes, blocks, [(bytes, blocks, stack), ...]), ...] */
+static PyObject *
+host_snapshots(const struct prf_profile *p)
+{
+    PyObject *list = PyList_New(0);
+    for (size_t i = 0; list != NULL && i < p->n_snapshots; i++) {
+        const struct prf_snapshot *s = &p->snapshots[i];
+        PyObject *held = PyList_New(0);
+        for (size_t k = 0; held != NULL && k < s->n; k++) {
+            if (host_append(held, Py_BuildValue("(LLN)", (long long)s->held[k].n_bytes,
+                                                (long long)s->held[k].n_blocks,
+                                                host_stack(p, s->held[k].stack))) < 0) {
+                Py_CLEAR(held);
+            }
+        }
+        if (held == NULL ||
+            host_append(list, Py_BuildValue("(sLLN)", s->name, (long long)s->n_bytes,
+                                            (long long)s->n_blocks, held)) < 0) {
             Py_CLEAR(list);
         }
     }
@@ -574,6 +642,9 @@ host_profile(const struct prf_profile *p)
         host_set(dict, "metrics", host_metrics(p)) < 0 ||
         host_set(dict, "marks", host_marks(p)) < 0 ||
         host_set(dict, "notes", host_notes(p)) < 0 ||
+        host_set(dict, "series", host_series(p)) < 0 ||
+        host_set(dict, "snapshots", host_snapshots(p)) < 0 ||
+        host_set(dict, "peak", host_stack(p, p->peak_stack)) < 0 ||
         host_set(dict, "nodes", PyLong_FromSize_t(p->tree.n)) < 0 ||
         host_set(dict, "lost", PyLong_FromUnsignedLongLong(p->n_lost)) < 0 ||
         host_set(dict, "rounds", Py_BuildValue("s", p->rounds)) < 0) {
@@ -614,6 +685,13 @@ host_backends(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(args))
     return list;
 }
 
+static PyObject *
+host_slow_traces(PyObject *Py_UNUSED(module), PyObject *slow)
+{
+    prf_traces_disable(slow == Py_True);
+    Py_RETURN_NONE;
+}
+
 enum { HOST_RUN, HOST_MARK };
 
 static PyMethodDef host_methods[] = {
@@ -623,6 +701,8 @@ static PyMethodDef host_methods[] = {
          "case_file='/host.py')"},
     [HOST_MARK] = {"mark", host_mark, METH_O, "mark(name): what self.trace(name) does"},
     {"read", host_read, METH_O, "read(recording) -> dict"},
+    {"slow_traces", host_slow_traces, METH_O,
+     "slow_traces(bool): tracemalloc's tables are not read"},
     {"backends", host_backends, METH_NOARGS, "[(name, why it is unavailable or None)]"},
     {NULL},
 };
