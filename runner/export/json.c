@@ -22,6 +22,9 @@ json_run(struct prf_jsonout *js, const struct prf_run *run)
     const struct prf_commit *commit = &run->commit;
     prf_json_text(js, "schema", "pyprofiler/run/1");
     prf_json_text(js, "run", run->id);
+    if (run->interrupted) {
+        prf_json_bool(js, "interrupted", true);
+    }
     prf_json_open(js, "commit", '{');
     prf_json_text(js, "id", commit->id);
     prf_json_text(js, "branch", commit->branch);
