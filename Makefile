@@ -144,9 +144,12 @@ bench:
 	rc=0
 	$(SYSTEM_PYTHON) tests/bench/bench_process.py --run build/bench/bin/pyprofiler-run "$${pythons[@]}" || rc=1
 	$(SYSTEM_PYTHON) tests/bench/bench_stopwatch.py --run build/bench/bin/pyprofiler-run "$${pythons[@]}" || rc=1
+	$(SYSTEM_PYTHON) tests/bench/bench_memory_time.py --build build/bench --pyperformance "$$programs" "$${venvs[@]}" || rc=1
+	$(SYSTEM_PYTHON) tests/bench/bench_passthrough.py --build build/bench --pyperformance "$$programs" "$${venvs[@]}" || rc=1
 	build/bench/bin/bench_store || rc=1
 	$(SYSTEM_PYTHON) tests/bench/bench_call.py --build build/bench --pyperformance "$$programs" "$${venvs[@]}" || rc=1
 	$(SYSTEM_PYTHON) tests/bench/bench_callgraph.py --build build/bench --pyperformance "$$programs" "$${venvs[@]}" || rc=1
+	$(SYSTEM_PYTHON) tests/bench/bench_tracemalloc.py --build build/bench --pyperformance "$$programs" "$${venvs[@]}" || rc=1
 	exit $$rc
 
 tidy:
