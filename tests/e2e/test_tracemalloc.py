@@ -19,7 +19,7 @@ class Memory(ProfilerCase):
 
     def profile_load(self):
         loaded = [bytearray(500) for _ in range(1000)]
-        self.more = bytes(300)
+        self.more = self.make()
         self.trace("loaded")
         big = bytes(9_000_000)
         del big
@@ -37,6 +37,9 @@ class Memory(ProfilerCase):
 
     def profile_stops(self):
         tracemalloc.stop()
+
+    def make(self):
+        return bytes(300)
 
 
 class Session(ProfilerCase):
