@@ -11,12 +11,12 @@ prf_read_snapshots_init(struct prf_read_snapshots *r, struct prf_profile *p,
     struct prf_arena *arena = &p->arena;
     *r = (struct prf_read_snapshots){.p = p};
     if (rows[PRF_CHUNK_STACK] > 0) {
-        p->stacks = prf_arena_alloc(arena, (rows[PRF_CHUNK_STACK] + 1) *
-                                               sizeof *p->stacks);
+        p->stacks =
+            prf_arena_alloc(arena, (rows[PRF_CHUNK_STACK] + 1) * sizeof *p->stacks);
         p->n_stacks = p->stacks != NULL;
     }
-    p->snapshots = prf_arena_alloc(arena, (rows[PRF_CHUNK_SNAPSHOT] + 1) *
-                                              sizeof *p->snapshots);
+    p->snapshots =
+        prf_arena_alloc(arena, (rows[PRF_CHUNK_SNAPSHOT] + 1) * sizeof *p->snapshots);
     p->sources =
         prf_arena_alloc(arena, (rows[PRF_CHUNK_INFO] + 1) * sizeof *p->sources);
     r->held = calloc(rows[PRF_CHUNK_HELD] + 1, sizeof *r->held);
@@ -65,8 +65,8 @@ prf_read_snapshot(struct prf_read_snapshots *r, const unsigned char *row, size_t
     if (size < sizeof rec || rec.name_len > size - sizeof rec) {
         r->n_damaged++; /* it stays: those after it keep their numbers */
     } else {
-        name = prf_arena_strndup(&p->arena, (const char *)row + sizeof rec,
-                                 rec.name_len);
+        name =
+            prf_arena_strndup(&p->arena, (const char *)row + sizeof rec, rec.name_len);
     }
     *snapshot = (struct prf_snapshot){.name = name,
                                       .at_ns = rec.at_ns,
@@ -87,8 +87,7 @@ int
 prf_read_snapshots_finish(struct prf_read_snapshots *r)
 {
     struct prf_profile *p = r->p;
-    struct prf_held *all =
-        prf_arena_alloc(&p->arena, (r->n_held + 1) * sizeof *all);
+    struct prf_held *all = prf_arena_alloc(&p->arena, (r->n_held + 1) * sizeof *all);
     if (all == NULL) {
         return PRF_ENOMEM;
     }
