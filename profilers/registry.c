@@ -8,6 +8,7 @@ const struct prf_backend *const prf_backends[] = {
     &prf_call,
     &prf_tracemalloc,
     &prf_callgraph,
+    &prf_memory_time,
     &prf_passthrough,
     NULL,
 };

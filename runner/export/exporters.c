@@ -25,6 +25,7 @@ const struct prf_exporter *const prf_exporters[] = {
     &prf_exporter_svg,
     &prf_exporter_png,
     &prf_exporter_pdf,
+    &prf_exporter_mprof,
     NULL,
 };
 /* clang-format on */

@@ -23,6 +23,7 @@
 
 #define SCHEMA_MAX 64
 #define READER_NOTES 4 /* of its own, at most */
+#define SERIES_MIN 64 /* points; a power of two */
 
 struct reader {
     const unsigned char *data;
@@ -371,43 +372,68 @@ reader_sample(struct reader *r, const unsigned char *row)
     }
 }
 
+/* The curve of that metric and process, a new one when there is none; NULL: no memory.
+ */
+static struct prf_series *
+reader_series(struct reader *r, const struct prf_rec_point *pt)
+{
+    struct prf_profile *p = r->p;
+    for (size_t i = 0; i < p->n_series; i++) {
+        if (p->series[i].name == r->names[pt->series] &&
+            p->series[i].process == pt->process) {
+            return &p->series[i];
+        }
+    }
+    struct prf_series *more =
+        prf_arena_alloc(&p->arena, (p->n_series + 1) * sizeof *more);
+    if (more == NULL) {
+        return NULL;
+    }
+    if (p->n_series > 0) {
+        memcpy(more, p->series, p->n_series * sizeof *more);
+    }
+    p->series = more;
+    more[p->n_series] = (struct prf_series){.name = r->names[pt->series],
+                                            .unit = r->units[pt->series],
+                                            .process = pt->process};
+    return &more[p->n_series++];
+}
+
+/* Room for one more point: what there is doubles at each power of two. Room for all
+   points of the recording would be there once for each of many processes. */
+static int
+reader_grow_series(struct reader *r, struct prf_series *s)
+{
+    if (s->n != 0 && (s->n < SERIES_MIN || (s->n & (s->n - 1)) != 0)) {
+        return 0;
+    }
+    size_t room = s->n == 0 ? SERIES_MIN : 2 * s->n;
+    uint64_t *at_ns = prf_arena_alloc(&r->p->arena, room * sizeof *at_ns);
+    double *values = prf_arena_alloc(&r->p->arena, room * sizeof *values);
+    if (at_ns == NULL || values == NULL) {
+        return PRF_ENOMEM;
+    }
+    if (s->n > 0) {
+        memcpy(at_ns, s->at_ns, s->n * sizeof *at_ns);
+        memcpy(values, s->values, s->n * sizeof *values);
+    }
+    s->at_ns = at_ns;
+    s->values = values;
+    return 0;
+}
+
 static int
 reader_point(struct reader *r, const unsigned char *row)
 {
     struct prf_rec_point pt;
     memcpy(&pt, row, sizeof pt);
-    struct prf_profile *p = r->p;
     if (pt.series >= r->n_schema || r->schema[pt.series].scope != PRF_SCOPE_SERIES) {
         r->n_damaged++;
         return 0;
     }
-    struct prf_series *s = NULL;
-    for (size_t i = 0; i < p->n_series && s == NULL; i++) {
-        if (p->series[i].name == r->names[pt.series] &&
-            p->series[i].process == pt.process) {
-            s = &p->series[i];
-        }
-    }
-    if (s == NULL) {
-        size_t room = r->rows[PRF_CHUNK_SERIES];
-        struct prf_series *more =
-            prf_arena_alloc(&p->arena, (p->n_series + 1) * sizeof *more);
-        if (more == NULL) {
-            return PRF_ENOMEM;
-        }
-        if (p->n_series > 0) {
-            memcpy(more, p->series, p->n_series * sizeof *more);
-        }
-        p->series = more;
-        s = &more[p->n_series++];
-        s->name = r->names[pt.series];
-        s->unit = r->units[pt.series];
-        s->process = pt.process;
-        s->at_ns = prf_arena_alloc(&p->arena, room * sizeof *s->at_ns);
-        s->values = prf_arena_alloc(&p->arena, room * sizeof *s->values);
-        if (s->at_ns == NULL || s->values == NULL) {
-            return PRF_ENOMEM;
-        }
+    struct prf_series *s = reader_series(r, &pt);
+    if (s == NULL || reader_grow_series(r, s) < 0) {
+        return PRF_ENOMEM;
     }
     s->at_ns[s->n] = pt.at_ns;
     s->values[s->n++] = pt.value;
