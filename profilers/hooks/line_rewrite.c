@@ -398,7 +398,11 @@ rewrite_read_positions(struct rewrite *rw)
         i++;
     }
     Py_XDECREF(all);
-    return i == rw->n_units && !PyErr_Occurred() ? 0 : -1;
+    /* Other tools append instructions that have none. */
+    for (; i < rw->n_units; i++) {
+        memset(rw->positions[i], 0xff, sizeof(rw->positions[i]));
+    }
+    return PyErr_Occurred() ? -1 : 0;
 }
 
 static int

@@ -9,6 +9,7 @@ import tempfile
 import textwrap
 import threading
 import time
+import traceback
 
 import pytest
 
@@ -196,6 +197,95 @@ def test_without_a_case_file_the_code_around_is_measured():
         exec(compile(source, "/elsewhere/package.py", "exec"), space)
         space["call"](caller)
         assert names(prf_host.read(recording.name)) == {"caller", "burn"}
+
+
+# --- code of every kind: on 3.11 it is rewritten ---
+
+
+def long_function():
+    """Many constants, long jumps, a loop around, handlers: arguments of several bytes."""
+    lines = ["def long(n):", "    total = 0", "    for i in range(n):", "        try:"]
+    for k in range(400):
+        lines += [f"            if i % {k + 1000} == {k % 7 + 1}:",
+                  f"                total += {k + 5000} * x{k} if i > 9 else -{k}",
+                  "                continue"]
+    lines += ["        except NameError as error:", "            total += len(str(error))",
+              "        finally:", "            total += 1", "    return total"]
+    return "\n".join(lines)
+
+
+def compiled(source, name="/generated.py"):
+    space = {}
+    exec(compile(source, name, "exec"), space)
+    return space
+
+
+def test_a_long_function():
+    long = compiled(long_function())["long"]
+    results = []
+    recording = line(lambda: results.append(long(40)), case_file="/generated.py")
+    assert results == [long(40)]
+    assert hits_of(recording) == truth(lambda: long(40), "/generated.py")
+
+
+def test_code_that_another_tool_padded():
+    def padded(n):
+        for i in range(n):
+            n += i
+        return n
+
+    code = padded.__code__
+    nop = bytes([9 if sys.version_info < (3, 13) else 30, 0])
+    padded.__code__ = code.replace(co_code=code.co_code + nop)
+    recording = line(lambda: padded(3), {"functions": "*padded"}, case_file=__file__)
+    assert hits_of(recording) == {
+        key: n for key, n in truth(lambda: padded(3), __file__).items()
+        if key[0][2] == "padded"}
+
+
+def library():
+    """Results of library code of many kinds, none of them by chance."""
+    import _pydecimal
+    import ast
+    import difflib
+    import inspect
+    import io
+    import tokenize
+
+    source = inspect.getsource(textwrap) + inspect.getsource(line_programs)
+    tree = ast.unparse(ast.parse(source))
+    diff = "".join(difflib.unified_diff(source.split("\n"), tree.split("\n")))
+    tokens = list(tokenize.generate_tokens(io.StringIO(source).readline))
+    root = _pydecimal.Decimal(2).sqrt(_pydecimal.Context(prec=60))
+    return tree, diff, tokens, str(root), json.loads(json.dumps([root.as_tuple(), tree]))
+
+
+def test_the_library_does_what_it_does():
+    expected = library()
+    results = []
+    recording = line(lambda: results.append(library()), {"functions": "*:*"})
+    assert results == [expected]
+    assert len(names(recording)) > 100 and recording["lost"] == 0
+
+
+def fails(n):
+    values = [n]
+    return (values[0]
+            + values[n])
+
+
+def traceback_of(body):
+    try:
+        body()
+    except IndexError as error:
+        return traceback.format_exception(error)[-2:]
+
+
+def test_tracebacks_are_the_same():
+    found = []
+    line(lambda: found.append(traceback_of(lambda: fails(5))), case_file=__file__)
+    assert found == [traceback_of(lambda: fails(5))]
+    assert "values[n]" in "".join(found[0])
 
 
 # --- threads, other tools, crashes ---
