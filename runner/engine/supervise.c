@@ -597,13 +597,14 @@ run_read_recording(struct prf_measured *m, const char *path)
     if (m->map == NULL) {
         return;
     }
-    if (prf_recording_parse(m->map, m->map_size, &m->result.profile, &err) < 0) {
+    if (prf_recording_parse_mapped(m->map, m->map_size, &m->result.profile, &err) < 0) {
         m->result.profile = NULL;
         prf_result_note(&m->result, "the recording cannot be read: %s", err.text);
         return;
     }
     m->result.recording = m->map;
     m->result.recording_size = prf_recording_size(m->map, m->map_size);
+    m->result.recording_mapped = true;
 }
 
 static void

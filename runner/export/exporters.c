@@ -10,13 +10,17 @@
 #include "strbuf.h"
 #include "suggest.h"
 
-#define EXPORTERS_N 8
-
-const struct prf_exporter *const prf_exporters[EXPORTERS_N + 1] = {
-    &prf_exporter_text,      &prf_exporter_json,       &prf_exporter_csv,
-    &prf_exporter_markdown,  &prf_exporter_pstats,     &prf_exporter_callgrind,
-    &prf_exporter_collapsed, &prf_exporter_speedscope, NULL,
+// clang-format off: one line for each
+const struct prf_exporter *const prf_exporters[] = {
+    &prf_exporter_text,        &prf_exporter_json,
+    &prf_exporter_csv,         &prf_exporter_markdown,
+    &prf_exporter_pstats,      &prf_exporter_callgrind,
+    &prf_exporter_collapsed,   &prf_exporter_speedscope,
+    &prf_exporter_chrometrace, NULL,
 };
+// clang-format on
+
+#define EXPORTERS_N (sizeof prf_exporters / sizeof *prf_exporters - 1)
 
 static const char *const exporters_models[] = {
     "sites", "edges", "stacks", "metrics", "series", "events", "snapshots",
@@ -99,6 +103,9 @@ prf_result_models(const struct prf_result *result)
     models |= p->tree.n > 1 && p->tree.n_columns > 0 ? PRF_MODEL_STACKS : 0;
     models |= p->n_metrics > 0 ? PRF_MODEL_METRICS : 0;
     models |= p->n_series > 0 ? PRF_MODEL_SERIES : 0;
+    /* The model only knows that there were events; they stand in the recording. */
+    bool events = p->n_event_chunks > 0 && result->recording != NULL;
+    models |= events ? PRF_MODEL_EVENTS : 0;
     return models;
 }
 

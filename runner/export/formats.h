@@ -13,6 +13,7 @@ extern const struct prf_exporter prf_exporter_pstats;
 extern const struct prf_exporter prf_exporter_callgrind;
 extern const struct prf_exporter prf_exporter_collapsed;
 extern const struct prf_exporter prf_exporter_speedscope;
+extern const struct prf_exporter prf_exporter_chrometrace;
 
 /* What a call profile (pstats, callgrind, the familiar table) needs of the sites. */
 extern const char *const prf_call_columns[];

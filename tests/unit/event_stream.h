@@ -78,6 +78,17 @@ stream_map(const struct stream_file *f, size_t *size)
     return map;
 }
 
+/* Give the process of the recording another id. */
+static inline void
+stream_set_pid(const struct stream_file *f, uint32_t pid)
+{
+    int fd = open(f->path, O_RDWR);
+    assert_true(fd >= 0);
+    assert_int_equal(pwrite(fd, &pid, sizeof pid, offsetof(struct prf_rec_header, pid)),
+                     sizeof pid);
+    close(fd);
+}
+
 static inline struct stream
 stream_thread(struct stream_file *f, uint64_t tid, const char *name)
 {
