@@ -212,7 +212,11 @@ cursor_bounds(const struct prf_event_cursor *c, uint32_t i, const unsigned char 
 {
     const struct prf_chunk *chunk = cursor_chunk(c, i);
     uint64_t used = atomic_load_explicit(&chunk->used, memory_order_relaxed);
-    uint64_t most = chunk->capacity; /* as it was when its place was looked up */
+    const struct prf_events_chunk *place = &c->x->chunks[i];
+    const struct prf_events_source *source =
+        &c->x->sources[c->events->threads[place->thread].process];
+    uint64_t room = source->end - place->offset - sizeof *chunk;
+    uint64_t most = chunk->capacity < room ? chunk->capacity : room;
     const unsigned char *data = (const unsigned char *)(chunk + 1);
     *p = data + sizeof(struct prf_event_chunk);
     *end = data + (used < most ? used : most);
@@ -224,9 +228,8 @@ cursor_give_back(struct prf_event_cursor *c)
     if (c->chunk == PRF_EVENTS_NONE) {
         return;
     }
-    const struct prf_chunk *chunk = cursor_chunk(c, c->chunk);
     size_t from = c->x->chunks[c->chunk].offset;
-    size_t to = from + sizeof *chunk + chunk->capacity;
+    size_t to = (size_t)(c->end - c->x->data);
     if (c->only != PRF_EVENTS_ALL) {
         prf_events_give_back(c->x, from, to);
     } else if (to < c->kept || to - c->kept >= CURSOR_GIVE_BACK) {

@@ -270,9 +270,16 @@ events_walk(struct prf_events_index *x, uint32_t process)
         size_t room = end - at - sizeof *chunk;
         uint64_t used = atomic_load_explicit(&chunk->used, memory_order_acquire);
         uint64_t capacity = chunk->capacity;
-        if (capacity > room || used > capacity || capacity % 8 != 0) {
+        if (used > capacity || capacity % 8 != 0) {
             x->events.n_damaged += process > 0;
             break; /* without a length there is no way to the next chunk */
+        }
+        if (capacity > room) { /* the file was cut off: what is there counts */
+            x->events.n_damaged += process > 0;
+            rc = chunk->kind == PRF_CHUNK_EVENT
+                     ? events_chunk(x, process, chunk, used < room ? used : room)
+                     : 0;
+            break;
         }
         rc = events_visit(x, process, chunk, used);
         at += sizeof *chunk + capacity;
