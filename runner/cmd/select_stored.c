@@ -221,6 +221,7 @@ prf_stored_release(struct prf_stored *stored)
         prf_run_release(&stored->runs[i]);
     }
     prf_profile_free(stored->replaced);
+    prf_recording_unmap(&stored->recording);
     free(stored->results);
     free(stored->runs);
     free(stored->run_of);
@@ -252,13 +253,11 @@ prf_stored_complete(struct prf_store *store, struct prf_stored *stored,
     struct prf_result *result = &stored->results[0];
     struct prf_profile *before = result->profile, *profile = NULL;
     struct prf_error why = {0};
-    void *data = NULL;
-    size_t size = 0;
-    int rc = prf_store_recording(store, result->id, &data, &size, &why);
+    struct prf_recording_map *map = &stored->recording;
+    int rc = prf_store_recording(store, result->id, map, &why);
     if (rc == 0) {
-        rc = prf_recording_parse(data, size, &profile, &why);
+        rc = prf_recording_parse_mapped(map->data, map->size, &profile, &why);
     }
-    free(data);
     if (rc == PRF_ENOTFOUND) { /* skipped, or nothing was recorded */
         return 0;
     }
@@ -271,5 +270,8 @@ prf_stored_complete(struct prf_store *store, struct prf_stored *stored,
     }
     stored->replaced = before;
     result->profile = profile;
+    result->recording = map->data;
+    result->recording_size = prf_recording_size(map->data, map->size);
+    result->recording_mapped = true;
     return 0;
 }

@@ -15,7 +15,8 @@ struct prf_stored {
     struct prf_result *results;
     size_t *run_of; /* index in `runs` of each result */
     size_t n;
-    struct prf_profile *replaced; /* strings of the first result may be its */
+    struct prf_profile *replaced;       /* strings of the first result may be its */
+    struct prf_recording_map recording; /* of the first result, when it is complete */
 };
 
 struct prf_stored_request {
