@@ -10,13 +10,20 @@
 #include "strbuf.h"
 #include "suggest.h"
 
-// clang-format off: one line for each
+/* One line for each. */
+// clang-format off
 const struct prf_exporter *const prf_exporters[] = {
-    &prf_exporter_text,        &prf_exporter_json,
-    &prf_exporter_csv,         &prf_exporter_markdown,
-    &prf_exporter_pstats,      &prf_exporter_callgrind,
-    &prf_exporter_collapsed,   &prf_exporter_speedscope,
-    &prf_exporter_chrometrace, NULL,
+    &prf_exporter_text,
+    &prf_exporter_json,
+    &prf_exporter_csv,
+    &prf_exporter_markdown,
+    &prf_exporter_pstats,
+    &prf_exporter_callgrind,
+    &prf_exporter_collapsed,
+    &prf_exporter_speedscope,
+    &prf_exporter_chrometrace,
+    &prf_exporter_perfetto,
+    NULL,
 };
 // clang-format on
 

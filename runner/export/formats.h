@@ -14,6 +14,7 @@ extern const struct prf_exporter prf_exporter_callgrind;
 extern const struct prf_exporter prf_exporter_collapsed;
 extern const struct prf_exporter prf_exporter_speedscope;
 extern const struct prf_exporter prf_exporter_chrometrace;
+extern const struct prf_exporter prf_exporter_perfetto;
 
 /* What a call profile (pstats, callgrind, the familiar table) needs of the sites. */
 extern const char *const prf_call_columns[];
