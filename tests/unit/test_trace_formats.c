@@ -240,6 +240,230 @@ test_chrometrace_of_two(void **state)
     traced_close(&t);
 }
 
+/* Balanced, and no time goes back: what speedscope insists on. */
+static void
+check_evented(const json_t *profile, size_t n_frames, const char *name, size_t n)
+{
+    const json_t *event;
+    size_t i, depth = 0;
+    json_int_t open[16], last = 0;
+    const json_t *events = json_object_get(profile, "events");
+    assert_string_equal(words(profile, "name"), name);
+    assert_string_equal(words(profile, "unit"), "nanoseconds");
+    assert_int_equal(json_array_size(events), n);
+    json_array_foreach(events, i, event)
+    {
+        json_int_t frame = json_integer_value(json_object_get(event, "frame"));
+        json_int_t at = json_integer_value(json_object_get(event, "at"));
+        assert_true(at >= last && frame > 0 && frame < (json_int_t)n_frames);
+        last = at;
+        if (strcmp(words(event, "type"), "O") == 0) {
+            open[depth++] = frame;
+        } else {
+            assert_string_equal(words(event, "type"), "C");
+            assert_int_equal(frame, open[--depth]);
+        }
+    }
+    assert_int_equal(depth, 0);
+    assert_true(number(profile, "endValue") >= (double)last);
+}
+
+static void
+test_speedscope(void **state)
+{
+    (void)state;
+    struct traced t;
+    traced_program(&t);
+    char *text = fixture_export("speedscope", &t.fx);
+    json_t *root = load(text);
+    const json_t *frames = json_object_get(json_object_get(root, "shared"), "frames");
+    const json_t *profiles = json_object_get(root, "profiles");
+    size_t n = json_array_size(frames);
+    assert_int_equal(json_array_size(profiles), 3);
+    check_evented(json_array_get(profiles, 0), n,
+                  "cases/fib.py::Fib::profile_fib, MainThread", 4);
+    check_evented(json_array_get(profiles, 2), n, "child 4242, MainThread", 2);
+    json_decref(root);
+    free(text);
+    traced_close(&t);
+}
+
+/* ---- perfetto ---- */
+
+/* A message as it is walked: fields of any type, the last one in these. */
+struct message {
+    const unsigned char *p, *end;
+    uint64_t number; /* a varint */
+    const unsigned char *data;
+    size_t len; /* bytes */
+    double real;
+};
+
+/* The number of the next field, 0 at the end. */
+static uint32_t
+message_next(struct message *m)
+{
+    uint64_t key;
+    if (m->p == m->end) {
+        return 0;
+    }
+    assert_true(prf_leb128_get(&m->p, m->end, &key));
+    if ((key & 7) == 0) {
+        assert_true(prf_leb128_get(&m->p, m->end, &m->number));
+    } else if ((key & 7) == 1) {
+        assert_true(m->end - m->p >= 8);
+        memcpy(&m->real, m->p, 8);
+        m->p += 8;
+    } else {
+        uint64_t len;
+        assert_int_equal(key & 7, 2);
+        assert_true(prf_leb128_get(&m->p, m->end, &len));
+        assert_true(len <= (uint64_t)(m->end - m->p));
+        m->data = m->p;
+        m->len = (size_t)len;
+        m->p += len;
+    }
+    return (uint32_t)(key >> 3);
+}
+
+static struct message
+message_in(const struct message *m)
+{
+    return (struct message){.p = m->data, .end = m->data + m->len};
+}
+
+/* What was in the track events. */
+struct tally {
+    size_t packets, tracks, begins, ends, instants, counters, names, jsons;
+    uint64_t first_ns, last_ns;
+};
+
+static void
+tally_event(struct tally *t, struct message event)
+{
+    for (uint32_t field; (field = message_next(&event)) != 0;) {
+        struct message part = message_in(&event);
+        if (field == 9) {
+            t->begins += event.number == 1;
+            t->ends += event.number == 2;
+            t->instants += event.number == 3;
+            t->counters += event.number == 4;
+        }
+        for (uint32_t f; field == 4 && (f = message_next(&part)) != 0;) {
+            t->jsons += f == 9;
+        }
+    }
+}
+
+static void
+tally_packet(struct tally *t, struct message packet)
+{
+    t->packets++;
+    for (uint32_t field; (field = message_next(&packet)) != 0;) {
+        struct message part = message_in(&packet);
+        t->tracks += field == 60;
+        if (field == 8) {
+            t->first_ns = t->first_ns == 0 ? packet.number : t->first_ns;
+            t->last_ns = packet.number > t->last_ns ? packet.number : t->last_ns;
+        } else if (field == 11) {
+            tally_event(t, part);
+        }
+        for (uint32_t f; field == 12 && (f = message_next(&part)) != 0;) {
+            t->names += f == 2;
+        }
+    }
+}
+
+static void
+test_perfetto(void **state)
+{
+    (void)state;
+    struct traced t;
+    const struct prf_export_options options = {0};
+    struct tally tally = {0};
+    size_t size;
+    traced_program(&t);
+    const struct prf_result *result = &t.fx.result;
+    char *data = fixture_export_all("perfetto", &t.fx.run, &result, 1, &options, &size);
+    struct message trace = {.p = (unsigned char *)data,
+                            .end = (unsigned char *)data + size};
+    for (uint32_t field; (field = message_next(&trace)) != 0;) {
+        assert_int_equal(field, 1);
+        tally_packet(&tally, message_in(&trace));
+    }
+    assert_int_equal(tally.begins, 4 + 1 + 2); /* calls, a collection, tasks */
+    assert_int_equal(tally.ends, tally.begins);
+    assert_int_equal(tally.instants, 3);
+    assert_int_equal(tally.counters, 2);
+    assert_int_equal(tally.names, 4);
+    assert_int_equal(tally.tracks, 2 + 3 + 1 + 1); /* ..., a counter, tasks */
+    assert_int_equal(tally.jsons, 3);
+    assert_int_equal(tally.last_ns - tally.first_ns, 2000);
+    free(data);
+    traced_close(&t);
+}
+
+/* Names without end, and many counters: nothing is cut, nothing overflows. */
+static void
+test_long_names(void **state)
+{
+    (void)state;
+    static const char *const formats[] = {"chrometrace", "perfetto", "speedscope"};
+    struct traced t;
+    const struct prf_export_options options = {0};
+    char name[3000], counter[32];
+    size_t size;
+    memset(name, 'n', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    traced_open(&t);
+    uint32_t code = prf_sink_code(t.file.sink, name, name, name, 1, 0);
+    struct stream s = stream_thread(&t.file, 1, name);
+    s.chunk_bytes = 1 << 16;
+    stream_call(&s, 10, code);
+    for (int i = 0; i < 5000; i++) {
+        snprintf(counter, sizeof counter, "counter %d", i);
+        stream_counter(&s, 20 + (uint64_t)i, counter, i);
+        stream_instant(&s, 20 + (uint64_t)i, name, "");
+    }
+    stream_return(&s, 10000);
+    traced_read(&t);
+    const struct prf_result *result = &t.fx.result;
+    for (size_t i = 0; i < FIXTURE_LEN(formats); i++) {
+        char *data =
+            fixture_export_all(formats[i], &t.fx.run, &result, 1, &options, &size);
+        assert_true(size > 3000);
+        if (i != 1) {
+            json_decref(load(data));
+        }
+        free(data);
+    }
+    traced_close(&t);
+}
+
+/* A disk that is full is told. */
+static void
+test_full_disk(void **state)
+{
+    (void)state;
+    static const char *const formats[] = {"chrometrace", "perfetto", "speedscope"};
+    struct traced t;
+    const struct prf_export_options options = {0};
+    const struct prf_exporter *exporter = NULL;
+    traced_program(&t);
+    const struct prf_result *result = &t.fx.result;
+    for (size_t i = 0; i < FIXTURE_LEN(formats); i++) {
+        struct prf_error err = {0};
+        FILE *out = fopen("/dev/full", "w");
+        assert_non_null(out);
+        assert_int_equal(prf_exporter_find(formats[i], &exporter, &err), 0);
+        assert_int_equal(
+            prf_export(exporter, &t.fx.run, &result, 1, &options, out, &err), PRF_EIO);
+        assert_contains(err.text, "No space left");
+        fclose(out);
+    }
+    traced_close(&t);
+}
+
 /* A result of the store without its recording cannot give events. */
 static void
 test_events_need_the_recording(void **state)
@@ -284,6 +508,10 @@ main(void)
         cmocka_unit_test(test_chrometrace),
         cmocka_unit_test(test_chrometrace_tasks_and_names),
         cmocka_unit_test(test_chrometrace_of_two),
+        cmocka_unit_test(test_speedscope),
+        cmocka_unit_test(test_perfetto),
+        cmocka_unit_test(test_long_names),
+        cmocka_unit_test(test_full_disk),
         cmocka_unit_test(test_events_need_the_recording),
         cmocka_unit_test(test_through_the_tree),
     };
