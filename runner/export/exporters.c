@@ -10,8 +10,8 @@
 #include "strbuf.h"
 #include "suggest.h"
 
-/* One line for each. */
-// clang-format off
+/* One format a line. */
+/* clang-format off */
 const struct prf_exporter *const prf_exporters[] = {
     &prf_exporter_text,
     &prf_exporter_json,
@@ -23,9 +23,14 @@ const struct prf_exporter *const prf_exporters[] = {
     &prf_exporter_speedscope,
     &prf_exporter_chrometrace,
     &prf_exporter_perfetto,
+    &prf_exporter_dot,
+    &prf_exporter_svg,
+    &prf_exporter_png,
+    &prf_exporter_pdf,
+    &prf_exporter_mprof,
     NULL,
 };
-// clang-format on
+/* clang-format on */
 
 #define EXPORTERS_N (sizeof prf_exporters / sizeof *prf_exporters - 1)
 

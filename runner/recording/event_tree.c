@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define TREE_ROOM ((size_t)1 << 10)
+#define TREE_NOTES 9 /* room for this one and the reader's own */
 
 struct tree_node {
     uint32_t parent, code;
@@ -143,7 +144,8 @@ tree_codes(const struct prf_events *events, struct prf_profile *p)
 static int
 tree_note(struct prf_profile *p, const char *note)
 {
-    const char **notes = prf_arena_alloc(&p->arena, (p->n_notes + 2) * sizeof *notes);
+    const char **notes =
+        prf_arena_alloc(&p->arena, (p->n_notes + TREE_NOTES) * sizeof *notes);
     char *copy = prf_arena_strdup(&p->arena, note);
     if (notes == NULL || copy == NULL) {
         return PRF_ENOMEM;
@@ -152,7 +154,7 @@ tree_note(struct prf_profile *p, const char *note)
         memcpy(notes, p->notes, p->n_notes * sizeof *notes);
     }
     notes[p->n_notes++] = copy;
-    p->notes = notes; /* with room for one more: the reader's own */
+    p->notes = notes;
     return 0;
 }
 

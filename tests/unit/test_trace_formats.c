@@ -303,7 +303,7 @@ struct message {
 static uint32_t
 message_next(struct message *m)
 {
-    uint64_t key;
+    uint64_t key = 0;
     if (m->p == m->end) {
         return 0;
     }
@@ -315,7 +315,7 @@ message_next(struct message *m)
         memcpy(&m->real, m->p, 8);
         m->p += 8;
     } else {
-        uint64_t len;
+        uint64_t len = 0;
         assert_int_equal(key & 7, 2);
         assert_true(prf_leb128_get(&m->p, m->end, &len));
         assert_true(len <= (uint64_t)(m->end - m->p));
@@ -398,7 +398,7 @@ test_perfetto(void **state)
     assert_int_equal(tally.names, 4);
     assert_int_equal(tally.tracks, 2 + 3 + 1 + 1); /* ..., a counter, tasks */
     assert_int_equal(tally.jsons, 3);
-    assert_int_equal(tally.last_ns - tally.first_ns, 2000);
+    assert_int_equal(tally.last_ns - tally.first_ns, 3000);
     free(data);
     traced_close(&t);
 }
