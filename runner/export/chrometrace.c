@@ -9,7 +9,7 @@
 
 #include "formats.h"
 #include "outbuf.h"
-#include "trace.h"
+#include "timeline.h"
 
 /* A piece of text that is put together once and written often. */
 struct chrometrace_piece {
@@ -23,7 +23,7 @@ struct chrometrace {
     struct prf_events *events;
     struct chrometrace_piece *codes;   /* {"ph":"X","cat":"py","name":"f (a.py:3)", */
     struct chrometrace_piece *threads; /* "pid":1,"tid":2,"ts": */
-    struct prf_trace_spans *spans;     /* of each thread */
+    struct prf_timeline_spans *spans;  /* of each thread */
     int64_t shift_ns;                  /* of this result against the first one */
     uint64_t n_tasks;                  /* ids of asynchronous spans */
     bool strip_dirs;
@@ -53,11 +53,11 @@ chrometrace_make_codes(struct chrometrace *ct, struct prf_outbuf *scratch,
     for (size_t i = 0; i < ct->events->n_codes && rc == 0; i++) {
         const struct prf_function *code = &ct->events->codes[i];
         prf_strbuf_clear(&name);
-        prf_trace_name(&name, code, ct->strip_dirs);
+        prf_timeline_name(&name, code, ct->strip_dirs);
         /* Longer ones would not be read by anyone, and must fit the buffer. */
         size_t len = name.len < PRF_OUTBUF_SMALL / 8 ? name.len : PRF_OUTBUF_SMALL / 8;
         prf_outbuf_adds(scratch, "{\"ph\":\"X\",\"cat\":\"");
-        prf_outbuf_adds(scratch, prf_trace_category(code));
+        prf_outbuf_adds(scratch, prf_timeline_category(code));
         prf_outbuf_adds(scratch, "\",\"name\":");
         prf_outbuf_json(scratch, prf_strbuf_text(&name), len);
         prf_outbuf_adds(scratch, ",");
@@ -78,7 +78,7 @@ chrometrace_make_threads(struct chrometrace *ct, struct prf_outbuf *scratch,
         prf_outbuf_adds(scratch, "\"pid\":");
         prf_outbuf_uint(scratch, ct->events->processes[thread->process].pid);
         prf_outbuf_adds(scratch, ",\"tid\":");
-        prf_outbuf_uint(scratch, prf_trace_tid(ct->events, i));
+        prf_outbuf_uint(scratch, prf_timeline_tid(ct->events, i));
         prf_outbuf_adds(scratch, ",\"ts\":");
         rc = chrometrace_keep(&ct->threads[i], scratch, err);
     }
@@ -89,13 +89,13 @@ static int
 chrometrace_prepare(struct chrometrace *ct, struct prf_error *err)
 {
     struct prf_outbuf scratch;
-    int rc = prf_trace_open(ct->result, &ct->events, err);
+    int rc = prf_timeline_open(ct->result, &ct->events, err);
     if (rc < 0) {
         return rc;
     }
     ct->codes = calloc(ct->events->n_codes + 1, sizeof *ct->codes);
     ct->threads = calloc(ct->events->n_threads + 1, sizeof *ct->threads);
-    ct->spans = prf_trace_spans_new(ct->events);
+    ct->spans = prf_timeline_spans_new(ct->events);
     if (ct->codes == NULL || ct->threads == NULL || ct->spans == NULL) {
         return prf_fail(err, PRF_ENOMEM, "out of memory");
     }
@@ -119,7 +119,7 @@ chrometrace_release(struct chrometrace *ct)
     }
     free(ct->codes);
     free(ct->threads);
-    prf_trace_spans_free(ct->spans, ct->events);
+    prf_timeline_spans_free(ct->spans, ct->events);
     prf_events_free(ct->events);
     ct->codes = ct->threads = NULL;
     ct->spans = NULL;
@@ -208,7 +208,7 @@ static void
 chrometrace_exception(struct chrometrace *ct, const struct prf_event *e)
 {
     chrometrace_begin(ct, "{\"ph\":\"i\",\"s\":\"t\",\"cat\":\"exception\"",
-                      prf_trace_exception(e->text), e->thread, e->at_ns);
+                      prf_timeline_exception(e->text), e->thread, e->at_ns);
     prf_outbuf_adds(&ct->ob, ",\"args\":{\"exception\":");
     prf_outbuf_json(&ct->ob, e->text.data, e->text.len);
     prf_outbuf_add(&ct->ob, "}}", 2);
@@ -232,7 +232,7 @@ static void
 chrometrace_gc(struct chrometrace *ct, uint32_t thread, int64_t end_ns,
                struct prf_text found)
 {
-    struct prf_trace_spans *spans = &ct->spans[thread];
+    struct prf_timeline_spans *spans = &ct->spans[thread];
     if (!spans->in_gc) {
         return;
     }
@@ -251,7 +251,7 @@ chrometrace_gc(struct chrometrace *ct, uint32_t thread, int64_t end_ns,
 /* Tasks run across calls of the loop: asynchronous entries may do so. */
 static void
 chrometrace_task(struct chrometrace *ct, uint32_t thread, bool ends, int64_t at_ns,
-                 const struct prf_trace_task *task)
+                 const struct prf_timeline_task *task)
 {
     chrometrace_begin(
         ct, ends ? "{\"ph\":\"e\",\"cat\":\"task\"" : "{\"ph\":\"b\",\"cat\":\"task\"",
@@ -264,18 +264,18 @@ chrometrace_task(struct chrometrace *ct, uint32_t thread, bool ends, int64_t at_
 static void
 chrometrace_span(struct chrometrace *ct, const struct prf_event *e)
 {
-    struct prf_trace_spans *spans = &ct->spans[e->thread];
-    struct prf_trace_task *task;
+    struct prf_timeline_spans *spans = &ct->spans[e->thread];
+    struct prf_timeline_task *task;
     if (e->span == PRF_SPAN_GC && e->ends) {
         chrometrace_gc(ct, e->thread, e->at_ns, e->name);
     } else if (e->span == PRF_SPAN_GC) {
         spans->in_gc = true;
         spans->gc_began_ns = e->at_ns;
         spans->gc_name = e->name;
-    } else if (e->ends && (task = prf_trace_pop_task(spans)) != NULL) {
+    } else if (e->ends && (task = prf_timeline_pop_task(spans)) != NULL) {
         chrometrace_task(ct, e->thread, true, e->at_ns, task);
-    } else if (!e->ends && (task = prf_trace_push_task(spans)) != NULL) {
-        *task = (struct prf_trace_task){++ct->n_tasks, e->at_ns, e->name};
+    } else if (!e->ends && (task = prf_timeline_push_task(spans)) != NULL) {
+        *task = (struct prf_timeline_task){++ct->n_tasks, e->at_ns, e->name};
         chrometrace_task(ct, e->thread, false, e->at_ns, task);
     }
 }
@@ -343,7 +343,7 @@ chrometrace_names(struct chrometrace *ct, struct prf_strbuf *name)
     const struct prf_events *e = ct->events;
     for (uint32_t i = 0; i < e->n_processes; i++) {
         prf_strbuf_clear(name);
-        prf_trace_process_name(name, e, i, ct->result);
+        prf_timeline_process_name(name, e, i, ct->result);
         chrometrace_meta(ct, "process_name", e->processes[i].pid, 0);
         chrometrace_meta_name(ct, prf_strbuf_text(name));
         chrometrace_meta(ct, "process_sort_index", e->processes[i].pid, 0);
@@ -355,9 +355,9 @@ chrometrace_names(struct chrometrace *ct, struct prf_strbuf *name)
         if (!thread->has_events) {
             continue;
         }
-        chrometrace_meta(ct, "thread_name", pid, prf_trace_tid(e, i));
+        chrometrace_meta(ct, "thread_name", pid, prf_timeline_tid(e, i));
         chrometrace_meta_name(ct, thread->name[0] != '\0' ? thread->name : "thread");
-        chrometrace_meta(ct, "thread_sort_index", pid, prf_trace_tid(e, i));
+        chrometrace_meta(ct, "thread_sort_index", pid, prf_timeline_tid(e, i));
         chrometrace_meta_sort(ct, i - e->processes[thread->process].first_thread);
     }
 }
@@ -368,9 +368,9 @@ chrometrace_finish(struct chrometrace *ct)
 {
     for (uint32_t i = 0; i < ct->events->n_threads; i++) {
         int64_t last = ct->events->processes[ct->events->threads[i].process].last_ns;
-        struct prf_trace_task *task;
+        struct prf_timeline_task *task;
         chrometrace_gc(ct, i, last, (struct prf_text){"end not seen", 12});
-        while ((task = prf_trace_pop_task(&ct->spans[i])) != NULL) {
+        while ((task = prf_timeline_pop_task(&ct->spans[i])) != NULL) {
             chrometrace_task(ct, i, true, last, task);
         }
     }

@@ -8,7 +8,7 @@
 #include "jsoncheck.h"
 #include "outbuf.h"
 #include "protobuf.h"
-#include "trace.h"
+#include "timeline.h"
 
 enum { TRACE_PACKET = 1 };
 enum {
@@ -67,7 +67,7 @@ struct perfetto {
     struct prf_protobuf interned;                   /* of the next packet */
     const struct prf_result *result;
     struct prf_events *events;
-    struct prf_trace_spans *spans;
+    struct prf_timeline_spans *spans;
     bool *named;     /* codes whose names were written */
     bool *has_tasks; /* threads with a track for tasks */
     struct perfetto_counter *counters;
@@ -188,7 +188,7 @@ perfetto_name(struct perfetto *pf, uint32_t code)
     uint64_t iid = pf->base + 1 + code;
     if (!pf->named[code]) {
         struct prf_strbuf name = PRF_STRBUF_INIT;
-        prf_trace_name(&name, &pf->events->codes[code], pf->strip_dirs);
+        prf_timeline_name(&name, &pf->events->codes[code], pf->strip_dirs);
         pf->interned.failed |= name.failed;
         perfetto_intern(pf, INTERNED_NAMES, iid, prf_strbuf_text(&name), name.len);
         prf_strbuf_release(&name);
@@ -203,7 +203,7 @@ static void
 perfetto_call(struct perfetto *pf, const struct prf_event *e)
 {
     const struct prf_function *code = &pf->events->codes[e->call->code];
-    bool is_c = prf_trace_category(code)[0] == 'c';
+    bool is_c = prf_timeline_category(code)[0] == 'c';
     perfetto_begin(pf, TYPE_SLICE_BEGIN, perfetto_thread_uuid(pf, e->thread));
     prf_protobuf_uint(&pf->event, EVENT_CATEGORY_IIDS, is_c ? CATEGORY_C : CATEGORY_PY);
     prf_protobuf_uint(&pf->event, EVENT_NAME_IID, perfetto_name(pf, e->call->code));
@@ -240,7 +240,7 @@ perfetto_instant(struct perfetto *pf, const struct prf_event *e)
     bool raised = e->op == PRF_EVENT_EXCEPTION;
     perfetto_named(pf, TYPE_INSTANT, perfetto_thread_uuid(pf, e->thread),
                    raised ? "exception" : "mark",
-                   raised ? prf_trace_exception(e->text) : e->name);
+                   raised ? prf_timeline_exception(e->text) : e->name);
     perfetto_annotate(pf, raised ? "exception" : "args", e->text);
     perfetto_end(pf, e->at_ns);
 }
@@ -308,15 +308,15 @@ perfetto_put_tasks_track(struct perfetto *pf, uint32_t thread)
 static void
 perfetto_task(struct perfetto *pf, const struct prf_event *e)
 {
-    struct prf_trace_spans *spans = &pf->spans[e->thread];
+    struct prf_timeline_spans *spans = &pf->spans[e->thread];
     uint64_t track = perfetto_tasks_uuid(pf, e->thread);
-    if (!e->ends && prf_trace_push_task(spans) != NULL) {
+    if (!e->ends && prf_timeline_push_task(spans) != NULL) {
         if (!pf->has_tasks[e->thread]) {
             perfetto_put_tasks_track(pf, e->thread);
         }
         perfetto_named(pf, TYPE_SLICE_BEGIN, track, "task", e->name);
         perfetto_end(pf, e->at_ns);
-    } else if (e->ends && prf_trace_pop_task(spans) != NULL) {
+    } else if (e->ends && prf_timeline_pop_task(spans) != NULL) {
         perfetto_begin(pf, TYPE_SLICE_END, track);
         perfetto_end(pf, e->at_ns);
     }
@@ -325,7 +325,7 @@ perfetto_task(struct perfetto *pf, const struct prf_event *e)
 static void
 perfetto_gc(struct perfetto *pf, const struct prf_event *e)
 {
-    struct prf_trace_spans *spans = &pf->spans[e->thread];
+    struct prf_timeline_spans *spans = &pf->spans[e->thread];
     uint64_t track = perfetto_thread_uuid(pf, e->thread);
     if (!e->ends && !spans->in_gc) {
         perfetto_named(pf, TYPE_SLICE_BEGIN, track, "gc", (struct prf_text){"gc", 2});
@@ -375,7 +375,7 @@ static void
 perfetto_put_process(struct perfetto *pf, uint32_t process, struct prf_strbuf *name)
 {
     prf_strbuf_clear(name);
-    prf_trace_process_name(name, pf->events, process, pf->result);
+    prf_timeline_process_name(name, pf->events, process, pf->result);
     prf_protobuf_clear(&pf->part);
     prf_protobuf_uint(&pf->part, PROCESS_PID, pf->events->processes[process].pid);
     prf_protobuf_text(&pf->part, PROCESS_NAME, prf_strbuf_text(name), name->len);
@@ -391,7 +391,7 @@ perfetto_put_thread(struct perfetto *pf, uint32_t thread)
     const struct prf_event_thread *t = &pf->events->threads[thread];
     prf_protobuf_clear(&pf->part);
     prf_protobuf_uint(&pf->part, THREAD_PID, pf->events->processes[t->process].pid);
-    prf_protobuf_uint(&pf->part, THREAD_TID, prf_trace_tid(pf->events, thread));
+    prf_protobuf_uint(&pf->part, THREAD_TID, prf_timeline_tid(pf->events, thread));
     prf_protobuf_text(&pf->part, THREAD_NAME, t->name, strlen(t->name));
     prf_protobuf_clear(&pf->event);
     prf_protobuf_uint(&pf->event, TRACK_UUID, perfetto_thread_uuid(pf, thread));
@@ -420,13 +420,13 @@ perfetto_put_tracks(struct perfetto *pf)
 static int
 perfetto_prepare(struct perfetto *pf, struct prf_error *err)
 {
-    int rc = prf_trace_open(pf->result, &pf->events, err);
+    int rc = prf_timeline_open(pf->result, &pf->events, err);
     if (rc < 0) {
         return rc;
     }
     pf->next_uuid =
         pf->base + 1 + pf->events->n_processes + (uint64_t)2 * pf->events->n_threads;
-    pf->spans = prf_trace_spans_new(pf->events);
+    pf->spans = prf_timeline_spans_new(pf->events);
     pf->named = calloc(pf->events->n_codes + 1, sizeof *pf->named);
     pf->has_tasks = calloc(pf->events->n_threads + 1, sizeof *pf->has_tasks);
     pf->counters = calloc(PERFETTO_COUNTERS, sizeof *pf->counters);
@@ -443,7 +443,7 @@ perfetto_release(struct perfetto *pf)
     if (pf->events != NULL) {
         uint64_t names = pf->base + 1 + pf->events->n_codes;
         pf->base = names > pf->next_uuid ? names : pf->next_uuid;
-        prf_trace_spans_free(pf->spans, pf->events);
+        prf_timeline_spans_free(pf->spans, pf->events);
     }
     free(pf->named);
     free(pf->has_tasks);

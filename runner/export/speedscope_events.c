@@ -5,7 +5,7 @@
 
 #include "outbuf.h"
 #include "speedscope.h"
-#include "trace.h"
+#include "timeline.h"
 
 static void
 speedscope_put(struct prf_outbuf *ob, char type, uint64_t frame, int64_t at_ns)
@@ -26,11 +26,11 @@ speedscope_put_name(struct prf_outbuf *ob, const struct prf_result *result,
 {
     struct prf_strbuf name = PRF_STRBUF_INIT;
     const struct prf_event_thread *t = &events->threads[thread];
-    prf_trace_process_name(&name, events, t->process, result);
+    prf_timeline_process_name(&name, events, t->process, result);
     if (t->name[0] != '\0') {
         prf_strbuf_addf(&name, ", %s", t->name);
     } else {
-        prf_strbuf_addf(&name, ", thread %" PRIu64, prf_trace_tid(events, thread));
+        prf_strbuf_addf(&name, ", thread %" PRIu64, prf_timeline_tid(events, thread));
     }
     prf_outbuf_json(ob, prf_strbuf_text(&name), name.len);
     ob->failed |= name.failed;
@@ -76,7 +76,7 @@ prf_speedscope_events(FILE *out, const struct prf_result *result, uint32_t base,
 {
     struct prf_events *events = NULL;
     struct prf_outbuf ob = {0};
-    int rc = prf_trace_open(result, &events, err);
+    int rc = prf_timeline_open(result, &events, err);
     if (rc < 0 || (rc = prf_outbuf_begin(&ob, out, err)) < 0) {
         goto out;
     }

@@ -1,5 +1,5 @@
-/* Time lines of any format; see trace.h. */
-#include "trace.h"
+/* Time lines of any format; see timeline.h. */
+#include "timeline.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -9,18 +9,19 @@
 
 #include "label.h"
 
-#define TRACE_TASKS_MAX ((size_t)1 << 16) /* tasks in tasks: more are damage */
+#define TIMELINE_TASKS_MAX ((size_t)1 << 16) /* tasks in tasks: more are damage */
 
 int
-prf_trace_open(const struct prf_result *result, struct prf_events **out,
-               struct prf_error *err)
+prf_timeline_open(const struct prf_result *result, struct prf_events **out,
+                  struct prf_error *err)
 {
     return prf_events_open(result->recording, result->recording_size,
                            result->recording_mapped ? PRF_EVENTS_MAPPED : 0, out, err);
 }
 
 void
-prf_trace_name(struct prf_strbuf *sb, const struct prf_function *code, bool strip_dirs)
+prf_timeline_name(struct prf_strbuf *sb, const struct prf_function *code,
+                  bool strip_dirs)
 {
     size_t len = strlen(code->qualname);
     bool angles =
@@ -36,14 +37,14 @@ prf_trace_name(struct prf_strbuf *sb, const struct prf_function *code, bool stri
 }
 
 const char *
-prf_trace_category(const struct prf_function *code)
+prf_timeline_category(const struct prf_function *code)
 {
     return (code->flags & PRF_CODE_C) != 0 ? "c" : "py";
 }
 
 void
-prf_trace_process_name(struct prf_strbuf *sb, const struct prf_events *events,
-                       uint32_t process, const struct prf_result *result)
+prf_timeline_process_name(struct prf_strbuf *sb, const struct prf_events *events,
+                          uint32_t process, const struct prf_result *result)
 {
     if (process == 0) {
         prf_strbuf_adds(sb, result->case_id);
@@ -53,29 +54,29 @@ prf_trace_process_name(struct prf_strbuf *sb, const struct prf_events *events,
 }
 
 uint64_t
-prf_trace_tid(const struct prf_events *events, uint32_t thread)
+prf_timeline_tid(const struct prf_events *events, uint32_t thread)
 {
     uint64_t tid = events->threads[thread].tid;
     return tid != 0 && tid <= INT32_MAX ? tid : (uint64_t)INT32_MAX - thread;
 }
 
 struct prf_text
-prf_trace_exception(struct prf_text text)
+prf_timeline_exception(struct prf_text text)
 {
     const char *colon = memchr(text.data, ':', text.len);
     return colon == NULL ? text
                          : (struct prf_text){text.data, (size_t)(colon - text.data)};
 }
 
-struct prf_trace_task *
-prf_trace_push_task(struct prf_trace_spans *spans)
+struct prf_timeline_task *
+prf_timeline_push_task(struct prf_timeline_spans *spans)
 {
-    if (spans->n == TRACE_TASKS_MAX) {
+    if (spans->n == TIMELINE_TASKS_MAX) {
         return NULL;
     }
     if (spans->n == spans->room) {
         size_t room = spans->room == 0 ? 8 : spans->room * 2;
-        struct prf_trace_task *tasks = realloc(spans->tasks, room * sizeof *tasks);
+        struct prf_timeline_task *tasks = realloc(spans->tasks, room * sizeof *tasks);
         if (tasks == NULL) {
             return NULL;
         }
@@ -85,20 +86,21 @@ prf_trace_push_task(struct prf_trace_spans *spans)
     return &spans->tasks[spans->n++];
 }
 
-struct prf_trace_task *
-prf_trace_pop_task(struct prf_trace_spans *spans)
+struct prf_timeline_task *
+prf_timeline_pop_task(struct prf_timeline_spans *spans)
 {
     return spans->n > 0 ? &spans->tasks[--spans->n] : NULL;
 }
 
-struct prf_trace_spans *
-prf_trace_spans_new(const struct prf_events *events)
+struct prf_timeline_spans *
+prf_timeline_spans_new(const struct prf_events *events)
 {
-    return calloc(events->n_threads + 1, sizeof(struct prf_trace_spans));
+    return calloc(events->n_threads + 1, sizeof(struct prf_timeline_spans));
 }
 
 void
-prf_trace_spans_free(struct prf_trace_spans *spans, const struct prf_events *events)
+prf_timeline_spans_free(struct prf_timeline_spans *spans,
+                        const struct prf_events *events)
 {
     for (size_t i = 0; spans != NULL && i < events->n_threads; i++) {
         free(spans[i].tasks);
