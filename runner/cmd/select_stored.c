@@ -7,6 +7,7 @@
 #include "hosting.h"
 #include "path.h"
 #include "reader.h"
+#include "sources.h"
 #include "vcs.h"
 
 char *
@@ -185,6 +186,29 @@ stored_find(struct prf_store *store, const struct prf_stored_request *request,
     return rc;
 }
 
+/* Source lines are in the recording alone. One that is gone or damaged leaves a table
+   without them. */
+static int
+stored_add_sources(struct prf_store *store, struct prf_result *result,
+                   struct prf_error *err)
+{
+    struct prf_profile *recorded = NULL;
+    struct prf_error why = {0};
+    void *data = NULL;
+    size_t size = 0;
+    int rc = 0;
+    if (result->profile == NULL || !prf_sources_wanted(result->profile)) {
+        return 0;
+    }
+    if (prf_store_recording(store, result->id, &data, &size, &why) == 0 &&
+        prf_recording_parse(data, size, &recorded, &why) == 0) {
+        rc = prf_sources_copy(result->profile, recorded, err);
+    }
+    prf_profile_free(recorded);
+    free(data);
+    return rc;
+}
+
 int
 prf_stored_select(struct prf_store *store, const struct prf_stored_request *request,
                   struct prf_stored *out, struct prf_error *err)
@@ -192,6 +216,9 @@ prf_stored_select(struct prf_store *store, const struct prf_stored_request *requ
     struct prf_error why = {0};
     *out = (struct prf_stored){0};
     int rc = stored_find(store, request, out, &why);
+    for (size_t i = 0; i < out->n && rc > 0; i++) {
+        rc = stored_add_sources(store, &out->results[i], &why) < 0 ? PRF_ENOMEM : rc;
+    }
     if (rc > 0) {
         return 0;
     }

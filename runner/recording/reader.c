@@ -19,11 +19,12 @@
 
 #include "fold.h"
 #include "read_snapshots.h"
+#include "sources.h"
 #include "trim.h"
 
 #define SCHEMA_MAX 64
 #define READER_NOTES 4 /* of its own, at most */
-#define SERIES_MIN 64 /* points; a power of two */
+#define SERIES_MIN 64  /* points; a power of two */
 
 struct reader {
     const unsigned char *data;
@@ -496,18 +497,6 @@ reader_mark(struct reader *r, const unsigned char *row, size_t size)
 }
 
 static void
-reader_set_source(struct reader *r, const char *text)
-{
-    struct prf_profile *p = r->p;
-    if (!prf_read_source(p, text)) {
-        r->n_damaged++;
-    } else {
-        struct prf_source *source = &p->sources[p->n_sources - 1];
-        source->code = reader_code_index(r, source->code);
-    }
-}
-
-static void
 reader_set_info(struct reader *r, const char *key, const char *text)
 {
     struct prf_profile *p = r->p;
@@ -529,11 +518,22 @@ reader_set_info(struct reader *r, const char *key, const char *text)
         p->notes[p->n_notes++] = text;
     } else if (strcmp(key, PRF_INFO_DURATION) == 0) {
         p->duration_ns = strtoll(text, NULL, 10);
-    } else if (strcmp(key, PRF_INFO_SOURCE) == 0) {
-        reader_set_source(r, text);
     } else if (strcmp(key, PRF_INFO_PEAK) == 0) {
         r->peak = text;
     }
+}
+
+static void
+reader_source(struct reader *r, const char *text)
+{
+    uint32_t id = 0;
+    struct prf_source *source = &r->p->sources[r->p->n_sources];
+    if (!prf_source_parse(text, &id, &source->first_line, &source->text)) {
+        r->n_damaged++;
+        return;
+    }
+    source->code = reader_code_index(r, id);
+    r->p->n_sources++;
 }
 
 static int
@@ -555,7 +555,9 @@ reader_info(struct reader *r, const unsigned char *row, size_t size)
     if (key == NULL || value == NULL) {
         return PRF_ENOMEM;
     }
-    if (strcmp(key, PRF_INFO_MAX_DEPTH) == 0) {
+    if (strcmp(key, PRF_INFO_SOURCE) == 0) {
+        reader_source(r, value);
+    } else if (strcmp(key, PRF_INFO_MAX_DEPTH) == 0) {
         r->max_depth = strtoll(value, NULL, 10);
     } else {
         reader_set_info(r, key, value);
@@ -675,7 +677,10 @@ reader_reserve(struct reader *r)
     /* more notes than records: the reader adds its own */
     p->notes = prf_arena_alloc(&p->arena, (r->rows[PRF_CHUNK_INFO] + READER_NOTES) *
                                               sizeof *p->notes);
-    if (p->marks == NULL || p->notes == NULL || reader_reserve_tree(r) < 0 ||
+    p->sources =
+        prf_arena_alloc(&p->arena, (r->rows[PRF_CHUNK_INFO] + 1) * sizeof *p->sources);
+    if (p->marks == NULL || p->notes == NULL || p->sources == NULL ||
+        reader_reserve_tree(r) < 0 ||
         reader_reserve_table(r, PRF_SCOPE_SITE, PRF_CHUNK_SITE, &p->sites) < 0 ||
         reader_reserve_table(r, PRF_SCOPE_EDGE, PRF_CHUNK_EDGE, &p->edges) < 0 ||
         prf_read_snapshots_init(&r->snapshots, p, r->rows) < 0) {
@@ -784,8 +789,8 @@ prf_recording_parse(const void *data, size_t size, struct prf_profile **out,
     if ((rc = reader_walk(&r, reader_visit_schema)) < 0 ||
         (rc = reader_codes(&r)) < 0 || (rc = reader_reserve(&r)) < 0 ||
         (rc = reader_walk(&r, reader_visit_rows)) < 0 ||
-        (rc = reader_finish_snapshots(&r)) < 0 ||
-        (rc = reader_fold(&r, err)) < 0 || (rc = reader_note_damage(&r)) < 0) {
+        (rc = reader_finish_snapshots(&r)) < 0 || (rc = reader_fold(&r, err)) < 0 ||
+        (rc = reader_note_damage(&r)) < 0) {
         goto out;
     }
     *out = r.p;

@@ -272,9 +272,9 @@ def test_traceback_of_a_peak_by_realloc():
 def test_peak_of_memory_that_numpy_tracks():
     def body():
         big = numpy.zeros(1_000_000)
-        text = str(len(big))
+        small = object()  # at the next allocation of Python's it is noticed
         del big
-        return text
+        return small
 
     _, recording = profile("tracemalloc", body)
     assert recording["metrics"]["peak"]["samples"][0] > 8_000_000

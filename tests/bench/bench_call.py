@@ -53,13 +53,13 @@ def run_cprofile(function):
     return took[0]
 
 
-def run_host(name, options):
+def run_host(name, options, **how):
     import prf_host
 
     def run(function):
         body, took = timed(function)
         with tempfile.NamedTemporaryFile() as recording:
-            prf_host.run(name, body, recording.name, options)
+            prf_host.run(name, body, recording.name, options, **how)
         return took[0]
 
     return run

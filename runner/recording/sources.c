@@ -1,0 +1,115 @@
+/* Source lines beside the sites: see sources.h. */
+#include "sources.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A decimal number and the character after it; NULL: there is none. */
+static const char *
+sources_number(const char *text, char after, uint32_t *out)
+{
+    char *end = NULL;
+    if (text[0] < '0' || text[0] > '9') {
+        return NULL;
+    }
+    unsigned long value = strtoul(text, &end, 10);
+    if (*end != after || value > UINT32_MAX) {
+        return NULL;
+    }
+    *out = (uint32_t)value;
+    return end + 1;
+}
+
+bool
+prf_source_parse(const char *text, uint32_t *id, uint32_t *first_line,
+                 const char **lines)
+{
+    const char *p = sources_number(text, ' ', id);
+    p = p ? sources_number(p, '\n', first_line) : NULL;
+    *lines = p;
+    return p != NULL;
+}
+
+const struct prf_source *
+prf_source_find(const struct prf_profile *profile, uint32_t code)
+{
+    for (size_t i = 0; i < profile->n_sources; i++) {
+        if (profile->sources[i].code == code) {
+            return &profile->sources[i];
+        }
+    }
+    return NULL;
+}
+
+const char *
+prf_source_line(const struct prf_profile *profile, uint32_t code, uint32_t line,
+                size_t *len)
+{
+    const struct prf_source *source = prf_source_find(profile, code);
+    if (source == NULL || line < source->first_line) {
+        return NULL;
+    }
+    const char *text = source->text;
+    for (uint32_t i = source->first_line; i < line; i++) {
+        const char *end = strchr(text, '\n');
+        if (end == NULL) {
+            return NULL;
+        }
+        text = end + 1;
+    }
+    *len = strcspn(text, "\r\n");
+    return *text != '\0' ? text : NULL;
+}
+
+bool
+prf_sources_wanted(const struct prf_profile *profile)
+{
+    const struct prf_table *sites = &profile->sites;
+    bool lines = false;
+    for (size_t i = 0; i < sites->n && !lines; i++) {
+        lines = sites->keys[i].other != 0;
+    }
+    return lines && profile->n_sources == 0;
+}
+
+/* The index of the same function in another profile, or 0. */
+static uint32_t
+sources_find_code(const struct prf_profile *profile, const struct prf_function *code)
+{
+    for (size_t i = 1; i < profile->n_codes; i++) {
+        const struct prf_function *c = &profile->codes[i];
+        if (c->first_line == code->first_line &&
+            strcmp(c->qualname, code->qualname) == 0 &&
+            strcmp(c->file, code->file) == 0) {
+            return (uint32_t)i;
+        }
+    }
+    return 0;
+}
+
+int
+prf_sources_copy(struct prf_profile *to, const struct prf_profile *from,
+                 struct prf_error *err)
+{
+    struct prf_source *sources =
+        prf_arena_alloc(&to->arena, (from->n_sources + 1) * sizeof *sources);
+    size_t n = 0;
+    if (sources == NULL) {
+        return prf_fail(err, PRF_ENOMEM, "out of memory");
+    }
+    for (size_t i = 0; i < from->n_sources; i++) {
+        const struct prf_source *s = &from->sources[i];
+        uint32_t code = sources_find_code(to, &from->codes[s->code]);
+        if (code == 0) {
+            continue;
+        }
+        sources[n] = (struct prf_source){code, s->first_line,
+                                         prf_arena_strdup(&to->arena, s->text)};
+        if (sources[n++].text == NULL) {
+            return prf_fail(err, PRF_ENOMEM, "out of memory");
+        }
+    }
+    to->sources = sources;
+    to->n_sources = n;
+    return 0;
+}
