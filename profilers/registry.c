@@ -7,10 +7,10 @@ const struct prf_backend *const prf_backends[] = {
     &prf_stopwatch,
     &prf_call,
     &prf_tracemalloc,
-    &prf_callgraph,
-    &prf_memory_time,
-    &prf_line,
     &prf_memory_line,
+    &prf_memory_time,
+    &prf_callgraph,
+    &prf_line,
     &prf_passthrough,
     NULL,
 };

@@ -7,7 +7,6 @@
 #include "hosting.h"
 #include "path.h"
 #include "reader.h"
-#include "sources.h"
 #include "vcs.h"
 
 char *
@@ -186,29 +185,6 @@ stored_find(struct prf_store *store, const struct prf_stored_request *request,
     return rc;
 }
 
-/* Source lines are in the recording alone. One that is gone or damaged leaves a table
-   without them. */
-static int
-stored_add_sources(struct prf_store *store, struct prf_result *result,
-                   struct prf_error *err)
-{
-    struct prf_profile *recorded = NULL;
-    struct prf_error why = {0};
-    void *data = NULL;
-    size_t size = 0;
-    int rc = 0;
-    if (result->profile == NULL || !prf_sources_wanted(result->profile)) {
-        return 0;
-    }
-    if (prf_store_recording(store, result->id, &data, &size, &why) == 0 &&
-        prf_recording_parse(data, size, &recorded, &why) == 0) {
-        rc = prf_sources_copy(result->profile, recorded, err);
-    }
-    prf_profile_free(recorded);
-    free(data);
-    return rc;
-}
-
 int
 prf_stored_select(struct prf_store *store, const struct prf_stored_request *request,
                   struct prf_stored *out, struct prf_error *err)
@@ -216,9 +192,6 @@ prf_stored_select(struct prf_store *store, const struct prf_stored_request *requ
     struct prf_error why = {0};
     *out = (struct prf_stored){0};
     int rc = stored_find(store, request, out, &why);
-    for (size_t i = 0; i < out->n && rc > 0; i++) {
-        rc = stored_add_sources(store, &out->results[i], &why) < 0 ? PRF_ENOMEM : rc;
-    }
     if (rc > 0) {
         return 0;
     }
@@ -247,10 +220,11 @@ prf_stored_release(struct prf_stored *stored)
     for (size_t i = 0; i < stored->n_runs; i++) {
         prf_run_release(&stored->runs[i]);
     }
-    for (size_t i = 0; stored->replaced != NULL && i < stored->n; i++) {
-        prf_profile_free(stored->replaced[i]);
+    for (size_t i = 0; stored->completed != NULL && i < stored->n; i++) {
+        prf_profile_free(stored->completed[i].before);
+        prf_recording_unmap(&stored->completed[i].recording);
     }
-    free(stored->replaced);
+    free(stored->completed);
     free(stored->results);
     free(stored->runs);
     free(stored->run_of);
@@ -282,19 +256,17 @@ prf_stored_complete(struct prf_store *store, struct prf_stored *stored, size_t i
     struct prf_result *result = &stored->results[index];
     struct prf_profile *before = result->profile, *profile = NULL;
     struct prf_error why = {0};
-    void *data = NULL;
-    size_t size = 0;
-    if (stored->replaced == NULL) {
-        stored->replaced = calloc(stored->n + 1, sizeof(struct prf_profile *));
+    if (stored->completed == NULL) {
+        stored->completed = calloc(stored->n + 1, sizeof *stored->completed);
     }
-    if (stored->replaced == NULL) {
+    if (stored->completed == NULL) {
         return prf_fail(err, PRF_ENOMEM, "out of memory");
     }
-    int rc = prf_store_recording(store, result->id, &data, &size, &why);
+    struct prf_recording_map *map = &stored->completed[index].recording;
+    int rc = prf_store_recording(store, result->id, map, &why);
     if (rc == 0) {
-        rc = prf_recording_parse(data, size, &profile, &why);
+        rc = prf_recording_parse_mapped(map->data, map->size, &profile, &why);
     }
-    free(data);
     if (rc == PRF_ENOTFOUND) { /* skipped, or nothing was recorded */
         return 0;
     }
@@ -305,7 +277,10 @@ prf_stored_complete(struct prf_store *store, struct prf_stored *stored, size_t i
         profile->notes = before->notes;
         profile->n_notes = before->n_notes;
     }
-    stored->replaced[index] = before;
+    stored->completed[index].before = before;
     result->profile = profile;
+    result->recording = map->data;
+    result->recording_size = prf_recording_size(map->data, map->size);
+    result->recording_mapped = true;
     return 0;
 }

@@ -4,8 +4,6 @@
 
 #include <stdbool.h>
 
-#include <pyprofiler/error.h>
-
 #include "profile.h"
 
 /* Take a PRF_INFO_SOURCE text apart: "<code id> <first line>\n" and the lines, which
@@ -20,12 +18,5 @@ const struct prf_source *prf_source_find(const struct prf_profile *profile,
 /* That line of the function's source and its length without the line's end, or NULL. */
 const char *prf_source_line(const struct prf_profile *profile, uint32_t code,
                             uint32_t line, size_t *len);
-
-/* Has it sites that are lines, and no source for them? */
-bool prf_sources_wanted(const struct prf_profile *profile);
-
-/* Copy the sources of functions that `to` has too. PRF_ENOMEM. */
-int prf_sources_copy(struct prf_profile *to, const struct prf_profile *from,
-                     struct prf_error *err);
 
 #endif

@@ -208,30 +208,6 @@ json_has_the_source(void **state)
     fixture_close(&fx);
 }
 
-static void
-sources_are_copied_by_function(void **state)
-{
-    (void)state;
-    struct fixture from, to;
-    struct prf_error err = {0};
-    static struct prf_function other[] = {{"", "", "", 0, 0},
-                                          {"/src/a.py", "f", "M.f", 1, 0}};
-    fixture_times(&from);
-    fixture_open(&to);
-    struct prf_profile *p = to.result.profile;
-    assert_false(prf_sources_wanted(p));
-    p->codes = other;
-    p->n_codes = 2;
-    p->sites = from.result.profile->sites;
-    assert_true(prf_sources_wanted(p));
-    assert_int_equal(prf_sources_copy(p, from.result.profile, &err), 0);
-    assert_int_equal(p->n_sources, 1);
-    assert_string_equal(prf_source_find(p, 1)->text, source);
-    assert_false(prf_sources_wanted(p));
-    fixture_close(&from);
-    fixture_close(&to);
-}
-
 int
 main(void)
 {
@@ -242,7 +218,6 @@ main(void)
         cmocka_unit_test(functions_are_sorted_and_counted),
         cmocka_unit_test(lines_look_like_memory_profiler),
         cmocka_unit_test(json_has_the_source),
-        cmocka_unit_test(sources_are_copied_by_function),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
