@@ -5,10 +5,13 @@
    something of it. */
 #include "snapshots.h"
 
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <pyprofiler/backend.h>
 
@@ -414,12 +417,26 @@ snapshots_write_line(struct prf_snapshots *s, const struct snapshots_line *at,
     prf_sink_info(s->sink, PRF_INFO_SOURCE, text);
 }
 
-/* The lines [i, end) of one file, in order. */
+/* Whatever a code object is named after: only a file is read, never a pipe. */
+static FILE *
+snapshots_open_file(const char *path)
+{
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    FILE *file =
+        fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? fdopen(fd, "r") : NULL;
+    if (file == NULL && fd >= 0) {
+        close(fd);
+    }
+    return file;
+}
+
+/* The lines of one file, in order. */
 static void
 snapshots_write_file(struct prf_snapshots *s, const struct snapshots_line *lines,
                      size_t n)
 {
-    FILE *file = fopen(lines[0].file, "re");
+    FILE *file = snapshots_open_file(lines[0].file);
     char *line = NULL;
     size_t size = 0, i = 0;
     for (uint32_t at = 1; file != NULL && i < n && getline(&line, &size, file) >= 0;

@@ -484,6 +484,16 @@ def test_a_layer_that_the_case_leaves_behind(tmp_path):
     assert recording["snapshots"][-1][0] == "stop"
 
 
+def test_a_file_name_that_is_a_pipe(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    scope = {}
+    exec(compile("def make():\n    return [bytes(100) for _ in range(50)]\n",
+                 str(tmp_path / "pipe"), "exec"), scope)
+    kept = []
+    _, recording = profile("tracemalloc", lambda: kept.append(scope["make"]()))
+    assert any(row["code"][0].endswith("/pipe") for row in recording["sites"])
+
+
 def test_file_filters_are_those_of_fnmatch():
     """The report uses the C library's: the same on what paths look like."""
     import ctypes
