@@ -6,6 +6,7 @@
 
 extern const struct prf_backend prf_stopwatch;
 extern const struct prf_backend prf_call;
+extern const struct prf_backend prf_tracer;
 extern const struct prf_backend prf_passthrough;
 
 #endif

@@ -222,14 +222,17 @@ call_leave(struct call_thread *t, const void *key)
 }
 
 static void
-call_leave_python(struct prf_call_thread *thread, PyCodeObject *code)
+call_leave_python(struct prf_call_thread *thread, PyCodeObject *code, PyObject *result)
 {
+    (void)result;
     call_leave((struct call_thread *)thread, code);
 }
 
 static void
-call_leave_c(struct prf_call_thread *thread, PyMethodDef *method, PyCodeObject *caller)
+call_leave_c(struct prf_call_thread *thread, PyMethodDef *method, PyCodeObject *caller,
+             enum prf_call_end end)
 {
+    (void)end;
     struct call *st = thread->user;
     if (__builtin_expect(st->filtering, 0) && call_skips_c(st, caller)) {
         return;

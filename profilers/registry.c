@@ -6,6 +6,7 @@
 const struct prf_backend *const prf_backends[] = {
     &prf_stopwatch,
     &prf_call,
+    &prf_tracer,
     &prf_passthrough,
     NULL,
 };

@@ -10,6 +10,7 @@
 
 #if PRF_HAVE_FRAME_EVAL
 
+#include <internal/pycore_code.h>
 #include <internal/pycore_frame.h>
 #include <pthread.h>
 #include <sys/resource.h>
@@ -123,6 +124,18 @@ frame_eval_makes_generator(const _PyInterpreterFrame *frame)
            frame->owner == FRAME_OWNED_BY_THREAD;
 }
 
+/* The function that ends raised the exception that leaves it, if the traceback starts
+   here. */
+static void
+frame_eval_raised(struct prf_call_thread *thread, PyThreadState *tstate)
+{
+    PyTracebackObject *traceback = (PyTracebackObject *)tstate->curexc_traceback;
+    if (tstate->curexc_type != NULL &&
+        (traceback == NULL || traceback->tb_next == NULL)) {
+        thread->events->ops->raised(thread, tstate->curexc_type, tstate->curexc_value);
+    }
+}
+
 static PyObject *
 frame_eval_hook(PyThreadState *tstate, _PyInterpreterFrame *frame, int throwflag)
 {
@@ -143,6 +156,7 @@ frame_eval_hook(PyThreadState *tstate, _PyInterpreterFrame *frame, int throwflag
     if (__builtin_expect(code->co_name == frame_eval_getitem, 0)) {
         frame_eval_forbid_inlining(frame->f_func); /* of a class made since the start */
     }
+    thread->frame = frame;
     events->ops->enter_python(thread, code);
     if (events->flags & PRF_CALL_NO_C) {
         result = _PyEval_EvalFrameDefault(tstate, frame, throwflag);
@@ -150,14 +164,17 @@ frame_eval_hook(PyThreadState *tstate, _PyInterpreterFrame *frame, int throwflag
         result = frame_eval_run(tstate, frame, throwflag, thread, serial);
     }
     if (serial == frame_eval_serial) {
-        events->ops->leave_python(thread, code);
+        if (__builtin_expect(result == NULL, 0) && events->ops->raised != NULL) {
+            frame_eval_raised(thread, tstate);
+        }
+        events->ops->leave_python(thread, code, result);
     }
     return result;
 }
 
 /* x[i] with a __getitem__ written in Python enters its frame without asking for the
-   evaluation function where 3.11 has specialised it (3.11.2 does, 3.11.7 does not). That
-   needs a function version of 16 bits: one beyond them undoes and forbids it. */
+   evaluation function where 3.11 has specialised it (3.11.2 does, 3.11.7 does not).
+   That needs a function version of 16 bits: one beyond them undoes and forbids it. */
 static void
 frame_eval_forbid_inlining(PyFunctionObject *function)
 {
@@ -239,6 +256,27 @@ frame_eval_stop(struct prf_call_events *events)
     frame_eval_active = NULL;
     frame_eval_serial++;
     prf_frame_modes_release(&frame_eval_modes);
+}
+
+bool
+prf_call_source_starting(const struct prf_call_thread *thread, const PyCodeObject *code)
+{
+    const _PyInterpreterFrame *frame = thread->frame;
+    return _PyInterpreterFrame_LASTI(frame) < code->_co_firsttraceable;
+}
+
+PyObject *
+prf_call_source_local(const struct prf_call_thread *thread, const PyCodeObject *code,
+                      PyObject *Py_UNUSED(name), int place)
+{
+    const _PyInterpreterFrame *frame = thread->frame;
+    PyObject *value = frame->localsplus[place];
+    const char *kinds = PyBytes_AS_STRING(code->co_localspluskinds);
+    if ((kinds[place] & CO_FAST_CELL) && value != NULL && PyCell_Check(value) &&
+        _PyInterpreterFrame_LASTI(frame) >= 0) { /* a generator has made its cells */
+        value = PyCell_GET(value);
+    }
+    return Py_XNewRef(value);
 }
 
 const struct prf_call_source prf_call_frame_eval = {

@@ -53,6 +53,14 @@ empty_python(struct prf_call_thread *thread, PyCodeObject *code)
 }
 
 static void
+empty_leave_python(struct prf_call_thread *thread, PyCodeObject *code, PyObject *result)
+{
+    (void)thread;
+    (void)code;
+    (void)result;
+}
+
+static void
 empty_enter_c(struct prf_call_thread *thread, PyMethodDef *method, PyObject *self,
               PyObject *module, PyCodeObject *caller)
 {
@@ -64,8 +72,10 @@ empty_enter_c(struct prf_call_thread *thread, PyMethodDef *method, PyObject *sel
 }
 
 static void
-empty_leave_c(struct prf_call_thread *thread, PyMethodDef *method, PyCodeObject *caller)
+empty_leave_c(struct prf_call_thread *thread, PyMethodDef *method, PyCodeObject *caller,
+              enum prf_call_end end)
 {
+    (void)end;
     (void)thread;
     (void)method;
     (void)caller;
@@ -76,7 +86,7 @@ static const struct prf_call_ops empty_ops = {
     .thread_start = empty_thread_start,
     .enter_python = empty_python,
     .enter_c = empty_enter_c,
-    .leave_python = empty_python,
+    .leave_python = empty_leave_python,
     .leave_c = empty_leave_c,
 };
 
@@ -499,13 +509,29 @@ host_backends(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(args))
     return list;
 }
 
-enum { HOST_RUN, HOST_MARK };
+static PyObject *
+host_counter(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    const char *name;
+    double value;
+    if (!PyArg_ParseTuple(args, "sd", &name, &value)) {
+        return NULL;
+    }
+    if (host.backend != NULL && host.backend->counter != NULL) {
+        host.backend->counter(host.state, name, value);
+    }
+    Py_RETURN_NONE;
+}
+
+enum { HOST_RUN, HOST_MARK, HOST_COUNTER };
 
 static PyMethodDef host_methods[] = {
     [HOST_RUN] =
         {"run", (PyCFunction)(void (*)(void))host_run, METH_VARARGS | METH_KEYWORDS,
          "run(profiler, body, recording, options={}, can_loop=True, only_open=False)"},
     [HOST_MARK] = {"mark", host_mark, METH_O, "mark(name): what self.trace(name) does"},
+    [HOST_COUNTER] = {"counter", host_counter, METH_VARARGS,
+                      "counter(name, value): what self.counter(name, value) does"},
     {"read", host_read, METH_O, "read(recording) -> dict"},
     {"backends", host_backends, METH_NOARGS, "[(name, why it is unavailable or None)]"},
     {NULL},
@@ -525,6 +551,7 @@ PyInit_prf_host(void)
 {
     prf_clock_init();
     prf_codes_hide(&host_methods[HOST_MARK]);
+    prf_codes_hide(&host_methods[HOST_COUNTER]);
     pthread_atfork(NULL, NULL, host_after_fork);
     return PyModule_Create(&host_module);
 }
