@@ -90,7 +90,7 @@ text_add_str(struct prf_trace_buffer *b, PyObject *str)
 static void
 text_add_repr(struct prf_trace_buffer *b, PyObject *repr, PyObject *value)
 {
-    PyObject *text = PyObject_CallMethod(repr, "repr", "O", value);
+    PyObject *text = PyObject_CallMethod(repr, "repr", "(O)", value);
     if (text != NULL && !PyUnicode_Check(text)) {
         Py_CLEAR(text);
     }

@@ -172,6 +172,7 @@ tracer_adopt_fork(struct tracer *st, struct tracer_thread *t)
                               t->stream.last);
         }
     }
+    tracer_name_thread(t);
     return true;
 }
 
