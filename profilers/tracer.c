@@ -485,17 +485,17 @@ tracer_end_task(struct tracer *st, struct tracer_thread *t, PyObject *task)
 static void
 tracer_pop(struct tracer *st, struct tracer_thread *t, const struct tracer_return *r)
 {
-    const struct tracer_entry e = *t->top--;
+    const struct tracer_entry e = *t->top;
     bool flagged = ((uintptr_t)e.key & 1) != 0;
-    if (flagged && (e.flags & TRACER_SILENT)) {
-        return;
-    }
-    if (flagged && tracer_takes_back(st, t, &e, r->now)) {
-        return;
-    }
-    if (prf_trace_has_room(&t->stream) ||
-        prf_tracer_room(st, t, 2 * PRF_TRACE_EVENT_MAX)) {
+    bool silent = flagged && ((e.flags & TRACER_SILENT) != 0 ||
+                              tracer_takes_back(st, t, &e, r->now));
+    if (!silent && (prf_trace_has_room(&t->stream) ||
+                    prf_tracer_room(st, t, 2 * PRF_TRACE_EVENT_MAX))) {
         prf_trace_return(&t->stream, r->op, r->now);
+    }
+    t->top--;
+    if (silent) {
+        return;
     }
     if (flagged && r->result != NULL && st->log_func_retval) {
         tracer_write_result(st, t, r->result);

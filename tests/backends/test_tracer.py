@@ -17,8 +17,8 @@ import pytest
 
 import prf_host
 import truth_programs
-from event_stream import (ARGS, CALL, COUNTER, EXCEPTION, GC, INSTANT, NOTE, RETURN,
-                          RETVAL, SPAN, TASK, UNWIND, Trace)
+from event_stream import (ARGS, CALL, COUNTER, EVENT, EXCEPTION, GC, INSTANT, NOTE,
+                          RETURN, RETVAL, SPAN, TASK, UNWIND, Cursor, Trace)
 
 MONITORING = sys.version_info >= (3, 12)
 PYTHON_ONLY = {"ignore-c-function": None}
@@ -146,26 +146,13 @@ def test_many_events_many_extents(trace):
 def test_chunks_say_how_deep_they_begin(trace):
     result = trace(lambda: truth_programs.fib(18))
     depth, depths = 0, []
-    events = iter(result.events[1])
-    for thread, begin, _ in result.chunks:
-        depths.append(begin)
-    position, seen = 0, []
-    for body in result.bodies(10):
-        seen.append(depth)
-        n = len(list(result_events(result, body)))
-        for _ in range(n):
-            event = next(events)
-            depth += {CALL: 1, RETURN: -1, UNWIND: -1}.get(event.op, 0)
-        position += n
-    assert seen == depths
-
-
-def result_events(trace, body):
-    from event_stream import Cursor
-
-    cursor = Cursor(body, 16)
-    while cursor.at < len(body):
-        yield cursor.event(0, trace.codes)
+    for body in result.bodies(EVENT):
+        depths.append(depth)
+        cursor = Cursor(body, 16)
+        while cursor.at < len(body):
+            op = cursor.event(0, result.codes).op
+            depth += {CALL: 1, RETURN: -1, UNWIND: -1}.get(op, 0)
+    assert [chunk[1] for chunk in result.chunks] == depths and len(depths) > 2
 
 
 # ---- generators, coroutines, exceptions ----
@@ -288,7 +275,7 @@ def test_coroutine_without_a_loop(trace):
             pass
 
     result = trace(body)
-    assert result.calls()[:2] == [(0, "body"), (1, "coroutine")]
+    assert count(result, "coroutine") == 1
     assert not [e for e in result.of(SPAN) if e.kind >> 1 == TASK]
 
 
@@ -529,7 +516,7 @@ def test_arguments(trace, options):
             "key": notes[1]["key"], "more": "{'other': <1>}"} == notes[1]
     assert "Unprintable" in notes[1]["key"]
     assert list(notes[1]) == ["a", "b", "args", "key", "more"]
-    assert len(notes[2]["a"]) < 100
+    assert [len(note["a"]) < 100 for note in notes if "a" in note] == [True, True]
     assert count(result, "fib") == 0 and "__repr__" not in names(result)
 
 
@@ -777,9 +764,12 @@ def test_multiprocessing_fork(tmp_path):
         import multiprocessing
         def body():
             context = multiprocessing.get_context("fork")
-            with context.Pool(2) as pool:
-                pool.map(truth_programs.fib, [5, 6, 7])
+            processes = [context.Process(target=truth_programs.fib, args=(n,))
+                         for n in (5, 6)]
+            for process in processes:
+                process.start()
+            for process in processes:
+                process.join()
         """)
-    assert len(children) == 2
-    assert sum(count(child, "fib") for child in children) == 15 + 25 + 41
+    assert sorted(count(child, "fib") for child in children) == [15, 25]
     assert count(trace, "fib") == 0
