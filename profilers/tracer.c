@@ -440,7 +440,7 @@ tracer_takes_back(struct tracer *st, struct tracer_thread *t,
                   const struct tracer_entry *e, uint64_t now)
 {
     struct prf_trace_stream *s = &t->stream;
-    if (st->min_ticks == 0 || e->to == NULL || e->to != s->p ||
+    if (st->min_ticks == 0 || e->task != NULL || e->to == NULL || e->to != s->p ||
         now - e->began >= st->min_ticks) {
         return false;
     }
@@ -661,12 +661,16 @@ tracer_start(void *state, struct prf_round *round, struct prf_error *err)
     if (tracer_active != NULL) {
         return prf_fail(err, PRF_EUNAVAILABLE, "another tracer runs in this process");
     }
+    if (!st->ignore_multiprocess) {
+        prf_trace_children_start(&st->children, st->sink, prf_tracer.options, st);
+    }
     int rc = st->log_gc ? prf_tracer_gc_start(st, err) : 0;
     if (rc == 0) {
         rc = prf_call_events_start(&st->events, err);
     }
     if (rc < 0) {
         prf_tracer_gc_stop(st);
+        prf_trace_children_stop(&st->children);
         return rc;
     }
     tracer_active = st;
@@ -699,6 +703,7 @@ tracer_halt(struct tracer *st)
     prf_tracer_gc_stop(st);
     st->running = false;
     tracer_active = NULL;
+    prf_trace_children_stop(&st->children);
     for (struct prf_call_thread *t = st->events.threads; t != NULL; t = t->next) {
         tracer_finish_thread(st, (struct tracer_thread *)t);
     }

@@ -13,6 +13,7 @@
 
 #include "call_events.h"
 #include "codes.h"
+#include "trace_children.h"
 #include "trace_stream.h"
 
 struct tracer {
@@ -32,6 +33,7 @@ struct tracer {
     struct prf_codes codes;
     struct prf_call_events events;
     struct prf_call_ops ops;
+    struct prf_trace_children children;
     PyObject *gc_callback; /* strong, while it is among gc.callbacks */
     PyObject *repr;        /* strong: a reprlib.Repr, with --log-func-* */
     uint64_t min_ticks;

@@ -14,6 +14,7 @@
 #include "clock.h"
 #include "codes.h"
 #include "reader.h"
+#include "trace_child.h"
 #include "writer.h"
 
 /* The session that runs, for mark() and for forked children. */
@@ -554,4 +555,26 @@ PyInit_prf_host(void)
     prf_codes_hide(&host_methods[HOST_COUNTER]);
     pthread_atfork(NULL, NULL, host_after_fork);
     return PyModule_Create(&host_module);
+}
+
+/* --- the same object in a child process of a traced body --- */
+
+static PyMethodDef child_methods[] = {
+    {"trace_child", prf_trace_child, METH_O, "as the worker's"},
+    {NULL},
+};
+
+static struct PyModuleDef child_module = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "_pyprofiler",
+    .m_size = -1,
+    .m_methods = child_methods,
+};
+
+PyMODINIT_FUNC PyInit__pyprofiler(void);
+
+PyMODINIT_FUNC
+PyInit__pyprofiler(void)
+{
+    return PyModule_Create(&child_module);
 }

@@ -630,7 +630,10 @@ def test_recursion_to_its_limit(trace):
     result.calls()
 
 
-def run_script(tmp_path, text):
+PACKAGE = os.path.join(os.path.dirname(__file__), "../../runner/worker/python")
+
+
+def run_script(tmp_path, text, options=None, search=()):
     """A body in a process of its own; (how it ended, its Trace, those of its children)."""
     recording = tmp_path / "crash.rec"
     recording.touch()
@@ -639,10 +642,10 @@ def run_script(tmp_path, text):
         import os, signal, subprocess, sys, time, truth_programs, prf_host
         """) + textwrap.dedent(text) + textwrap.dedent(f"""
         if __name__ == "__main__":
-            prf_host.run("tracer", body, {str(recording)!r}, {{}})
+            prf_host.run("tracer", body, {str(recording)!r}, {options or {}!r})
         """))
     path = os.pathsep.join([os.path.dirname(prf_host.__file__),
-                            os.path.dirname(__file__)])
+                            os.path.dirname(__file__), PACKAGE, *search])
     done = subprocess.run([sys.executable, str(script)], stderr=subprocess.DEVNULL,
                           env={**os.environ, "PYTHONPATH": path})
     children = [Trace(p) for p in sorted(glob.glob(str(recording) + ".*"))]
@@ -773,3 +776,171 @@ def test_multiprocessing_fork(tmp_path):
         """)
     assert sorted(count(child, "fib") for child in children) == [15, 25]
     assert count(trace, "fib") == 0
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_multiprocessing(tmp_path, method):
+    _, trace, children = run_script(tmp_path, f"""
+        import multiprocessing
+        def body():
+            context = multiprocessing.get_context({method!r})
+            processes = [context.Process(target=truth_programs.fib, args=(n,))
+                         for n in (5, 6)]
+            for process in processes:
+                process.start()
+            for process in processes:
+                process.join()
+        """)
+    counts = sorted(count(child, "fib") for child in children)
+    assert [n for n in counts if n] == [15, 25] and count(trace, "fib") == 0
+
+
+CHILD = "import truth_programs; truth_programs.fib(5)"
+
+
+def test_subprocess_and_its_options(tmp_path):
+    code, trace, children = run_script(tmp_path, f"""
+        def body():
+            subprocess.run([sys.executable, "-c", {CHILD!r}], check=True)
+            subprocess.run([sys.executable, "-c", {CHILD!r}], check=True,
+                           env=os.environ.copy())
+        """, {"ignore-c-function": None, "min-duration": "1us",
+              "exclude-files": "*/nowhere.py"})
+    assert code == 0 and len(children) == 2
+    for child in children:
+        assert 0 < count(child, "fib") <= 15
+        assert not any(event.code.is_c for event in child.of(CALL))
+        assert child.lost == 0 and child.ns_per_tick == trace.ns_per_tick
+        assert trace.all()[0].ticks < child.all()[0].ticks < trace.all()[-1].ticks
+        assert not any("_tracing" in code.file or "trace_child" in code.name
+                       for code in child.codes.values())
+
+
+def test_child_that_ends_normally_is_collected(tmp_path):
+    run_script(tmp_path, f"""
+        def body():
+            subprocess.run([sys.executable, "-c", {CHILD!r}], check=True)
+        """)
+    path, = glob.glob(str(tmp_path / "crash.rec.*"))
+    recording = prf_host.read(path)
+    assert recording["metrics"]["events"]["samples"] == [len(Trace(path).all())]
+
+
+@pytest.mark.parametrize("end", ["os.kill(os.getpid(), 9)", "os._exit(0)",
+                                 "os.abort()"])
+def test_spawned_child_that_is_killed(tmp_path, end):
+    _, trace, children = run_script(tmp_path, f"""
+        def body():
+            subprocess.run([sys.executable, "-c", "import os; " + {CHILD!r} + "; "
+                            + {end!r}])
+        """)
+    assert [count(child, "fib") for child in children] == [15]
+
+
+def test_child_of_a_spawned_child(tmp_path):
+    inner = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {CHILD!r}])"
+    _, trace, children = run_script(tmp_path, f"""
+        def body():
+            subprocess.run([sys.executable, "-c", {inner!r}])
+        """)
+    assert sorted(count(child, "fib") for child in children) == [0, 15]
+
+
+def test_fork_and_exec_of_python_in_one_process(tmp_path):
+    """Two recordings of one process id."""
+    _, trace, children = run_script(tmp_path, f"""
+        def body():
+            pid = os.fork()
+            if pid == 0:
+                truth_programs.fib(4)
+                os.execv(sys.executable, [sys.executable, "-c", {CHILD!r}])
+            os.waitpid(pid, 0)
+        """)
+    assert sorted(count(child, "fib") for child in children) == [9, 15]
+    assert len({child.pid for child in children}) == 1
+
+
+def test_fork_in_a_spawned_child(tmp_path):
+    child = f"import os; os.fork() or ({CHILD.split('; ')[1]}, os._exit(0)); os.wait()"
+    _, trace, children = run_script(tmp_path, f"""
+        def body():
+            subprocess.run([sys.executable, "-c", "import truth_programs; " + {child!r}])
+        """)
+    assert sorted(count(child, "fib") for child in children) == [0, 15]
+
+
+def test_own_sitecustomize_still_runs(tmp_path):
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "sitecustomize.py").write_text("import sys; sys.own = 7\n"
+                                          "def mine(): pass\nmine()\n")
+    child = "import sys; assert sys.own == 7; assert 'own' in sys.modules[" \
+            "'sitecustomize'].__file__; assert not any('_tracing' in p for p in sys.path)"
+    code, trace, children = run_script(tmp_path, f"""
+        def body():
+            subprocess.run([sys.executable, "-c", {child!r}], check=True)
+        """, search=[str(own)])
+    assert code == 0 and count(children[0], "mine") == 1
+
+
+def test_sitecustomize_that_cannot_import(tmp_path):
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "sitecustomize.py").write_text("import there_is_no_such_module\n")
+    search = [os.path.dirname(truth_programs.__file__), str(own)]
+    plain = subprocess.run([sys.executable, "-c", "pass"], capture_output=True, text=True,
+                           env={**os.environ, "PYTHONPATH": os.pathsep.join(search)})
+    code, trace, _ = run_script(tmp_path, """
+        def body():
+            done = subprocess.run([sys.executable, "-c", "pass"], capture_output=True,
+                                  text=True)
+            assert "there_is_no_such_module" in done.stderr
+        """, search=[str(own)])
+    assert code == 0 and "there_is_no_such_module" in plain.stderr
+
+
+def test_other_pythons_and_programs_run_on(tmp_path):
+    code, trace, children = run_script(tmp_path, """
+        def body():
+            os.environ["PYPROFILER_TRACE"] = os.environ["PYPROFILER_TRACE"].replace(
+                "python=", "python=9")
+            for more in [], ["-I"], ["-S"], ["-E"]:
+                subprocess.run([sys.executable, *more, "-c", "pass"], check=True)
+            os.environ["PYPROFILER_TRACE"] = "nonsense"
+            subprocess.run([sys.executable, "-c", "pass"], check=True)
+            del os.environ["PYPROFILER_TRACE"]
+            subprocess.run([sys.executable, "-c", "pass"], check=True)
+            subprocess.run(["/bin/true"], check=True)
+        """)
+    assert code == 0 and children == []
+
+
+def test_environment_is_as_before(trace, monkeypatch):
+    monkeypatch.syspath_prepend(PACKAGE)
+    before = dict(os.environ)
+    seen = {}
+
+    def body():
+        seen.update(os.environ)
+
+    trace(body)
+    assert dict(os.environ) == before
+    assert "PYPROFILER_TRACE" in seen and "_tracing" in seen["PYTHONPATH"]
+    trace(body, {"ignore-multiprocess": None})
+    assert "PYPROFILER_TRACE" not in dict(os.environ)
+
+    def changing():
+        os.environ["PYTHONPATH"] = "/mine"
+
+    monkeypatch.setenv("PYTHONPATH", "/before")
+    trace(changing)
+    assert os.environ["PYTHONPATH"] == "/mine"
+    assert "PYPROFILER_TRACE" not in os.environ
+
+
+def test_no_children_with_ignore_multiprocess(tmp_path):
+    _, trace, children = run_script(tmp_path, f"""
+        def body():
+            subprocess.run([sys.executable, "-c", {CHILD!r}], check=True)
+        """, {"ignore-multiprocess": None})
+    assert children == []
