@@ -648,8 +648,20 @@ def run_script(tmp_path, text, options=None, search=()):
                             os.path.dirname(__file__), PACKAGE, *search])
     done = subprocess.run([sys.executable, str(script)], stderr=subprocess.DEVNULL,
                           env={**os.environ, "PYTHONPATH": path})
-    children = [Trace(p) for p in sorted(glob.glob(str(recording) + ".*"))]
+    paths = sorted(glob.glob(str(recording) + ".*"))
+    for path in paths:
+        wait_for_the_end(int(path.split(".rec.")[1].split(".")[0]))
+    children = [Trace(path) for path in paths]
     return done.returncode, Trace(str(recording)), children
+
+
+def wait_for_the_end(pid):
+    """Of a process that is not ours: a fork server sees that its parent has gone."""
+    while os.path.exists(f"/proc/{pid}"):
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as stat:
+            if stat.read().rsplit(")", 1)[1].split()[0] == "Z":
+                return
+        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("end, code", [
