@@ -647,9 +647,8 @@ tracer_open(void *state, const struct prf_session *session, struct prf_error *er
                             &st->exclude_files, err);
     }
     if (rc == 0) {
-        rc = prf_call_events_open(
-            &st->events, &st->ops, st,
-            st->ignore_c_function ? PRF_CALL_NO_C | PRF_CALL_FRAMES : 0, err);
+        rc = prf_call_events_open(&st->events, &st->ops, st,
+                                  st->ignore_c_function ? PRF_CALL_NO_C : 0, err);
     }
     return rc;
 }

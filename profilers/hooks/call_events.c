@@ -109,16 +109,15 @@ prf_call_arguments(struct prf_call_thread *thread, PyCodeObject *code)
 {
     struct prf_exception saved;
     prf_exception_save(&saved);
-    const struct prf_call_source *source = thread->events->running;
     PyObject *dict = NULL;
     PyObject *names = PyCode_GetVarnames(code);
-    if (names != NULL && source->starting(thread, code)) {
+    if (names != NULL && prf_call_source_starting(thread, code)) {
         dict = PyDict_New();
     }
     for (int i = 0; dict != NULL && i < call_n_arguments(code); i++) {
         int place = call_argument_place(code, i);
         PyObject *name = PyTuple_GET_ITEM(names, place);
-        PyObject *value = source->local(thread, code, name, place);
+        PyObject *value = prf_call_source_local(thread, code, name, place);
         if (value != NULL && PyDict_SetItem(dict, name, value) < 0) {
             Py_CLEAR(dict);
         }
@@ -133,7 +132,8 @@ static const struct prf_call_source *
 call_source_choose(unsigned flags)
 {
 #if PRF_HAVE_MONITORING
-    return (flags & PRF_CALL_FRAMES) ? &prf_call_frame_eval : &prf_call_monitoring;
+    (void)flags;
+    return &prf_call_monitoring;
 #else
     return (flags & PRF_CALL_NO_C) ? &prf_call_frame_eval : &prf_call_setprofile;
 #endif

@@ -59,9 +59,6 @@ struct prf_call_ops {
 
 enum prf_call_flags {
     PRF_CALL_NO_C = 1, /* Python functions only: a third to a half of the cost */
-    /* With PRF_CALL_NO_C: by frame evaluation in all versions, at half the cost of
-       sys.monitoring; Python calls take C stack. */
-    PRF_CALL_FRAMES = 2,
 };
 
 struct prf_call_events {

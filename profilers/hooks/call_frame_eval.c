@@ -1,12 +1,14 @@
-/* Call events of Python functions by replacing the evaluation of frames (PEP 523): a
-   third of the cost of a profile function, two thirds of that of sys.monitoring. Before
-   3.12 the profile function is kept for C functions, but it also slows down every
-   bytecode, so frames that call none run without (frame_modes.h).
+/* Call events of Python functions by replacing the evaluation of frames (PEP 523),
+   before sys.monitoring: a third of the cost of a profile function. That one is kept
+   for C functions, but it also slows down every bytecode, so frames that call none run
+   without (frame_modes.h).
 
    In exchange every Python call nests C frames: see frame_eval_stack_low. The only file
    that looks inside the interpreter. */
 #define Py_BUILD_CORE_MODULE 1
 #include "call_source.h"
+
+#if PRF_HAVE_FRAME_EVAL
 
 #include <internal/pycore_code.h>
 #include <internal/pycore_frame.h>
@@ -17,11 +19,17 @@
 
 #define FRAME_EVAL_RESERVE (256u << 10) /* left for what a frame may call in C */
 #define FRAME_EVAL_STACK (96u << 20)    /* asked for: at 1 KB a call 90,000 deep */
-#define FRAME_EVAL_GENERATORS (CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR)
+
+#define FRAME_EVAL_FIRST_VERSION 0x70000000u /* no function has it by itself */
+
+static PyObject *frame_eval_getitem; /* "__getitem__", interned for good */
+
+static void frame_eval_forbid_inlining(PyFunctionObject *function);
 
 /* Protected by the GIL. Frames that were entered under an earlier start, or return
    after the end of theirs, must not touch its threads: they may be gone. */
 static struct prf_call_events *frame_eval_active;
+static struct prf_frame_modes frame_eval_modes; /* only with C functions */
 static uint64_t frame_eval_serial;
 
 /* The lowest address that the calling thread may use, with the reserve. */
@@ -49,10 +57,6 @@ frame_eval_stack_low(struct prf_call_thread *thread)
     }
     return (uintptr_t)&here < thread->stack_floor;
 }
-
-#if PRF_HAVE_FRAME_MODES
-
-static struct prf_frame_modes frame_eval_modes; /* only with C functions */
 
 /* The mode to run the frame in; NULL: without tracing, C functions do not count. */
 static inline struct prf_frame_mode *
@@ -111,35 +115,66 @@ frame_eval_run(PyThreadState *tstate, _PyInterpreterFrame *frame, int throwflag,
     return result;
 }
 
-#else
-
-static inline PyObject *
-frame_eval_run(PyThreadState *tstate, _PyInterpreterFrame *frame, int throwflag,
-               struct prf_call_thread *thread, uint64_t serial)
-{
-    (void)thread;
-    (void)serial;
-    return _PyEval_EvalFrameDefault(tstate, frame, throwflag);
-}
-
-#endif
-
 /* The call of a generator function only makes the generator: not a call of its body. */
 static inline bool
 frame_eval_makes_generator(const _PyInterpreterFrame *frame)
 {
-    return (PRF_FRAME_CODE(frame)->co_flags & FRAME_EVAL_GENERATORS) != 0 &&
+    return (frame->f_code->co_flags &
+            (CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR)) != 0 &&
            frame->owner == FRAME_OWNED_BY_THREAD;
 }
 
-#if PRF_HAVE_INLINED_GETITEM
+/* The function that ends raised the exception that leaves it, if the traceback starts
+   here. */
+static void
+frame_eval_raised(struct prf_call_thread *thread, PyThreadState *tstate)
+{
+    PyTracebackObject *traceback = (PyTracebackObject *)tstate->curexc_traceback;
+    if (tstate->curexc_type != NULL &&
+        (traceback == NULL || traceback->tb_next == NULL)) {
+        thread->events->ops->raised(thread, tstate->curexc_type, tstate->curexc_value);
+    }
+}
 
-#define FRAME_EVAL_FIRST_VERSION 0x70000000u /* no function has it by itself */
+static PyObject *
+frame_eval_hook(PyThreadState *tstate, _PyInterpreterFrame *frame, int throwflag)
+{
+    struct prf_call_events *events = frame_eval_active;
+    struct prf_call_thread *thread =
+        events ? prf_call_thread_get(events, tstate) : NULL;
+    if (thread == NULL || tstate->tracing || frame_eval_makes_generator(frame)) {
+        return _PyEval_EvalFrameDefault(tstate, frame, throwflag);
+    }
+    if (frame_eval_stack_low(thread)) {
+        PyErr_SetString(PyExc_RecursionError,
+                        "no C stack left for a deeper recursion under the profiler");
+        return NULL;
+    }
+    uint64_t serial = frame_eval_serial;
+    PyCodeObject *code = frame->f_code; /* held by the user once it was entered */
+    PyObject *result;
+    if (__builtin_expect(code->co_name == frame_eval_getitem, 0)) {
+        frame_eval_forbid_inlining(frame->f_func); /* of a class made since the start */
+    }
+    thread->frame = frame;
+    events->ops->enter_python(thread, code);
+    if (events->flags & PRF_CALL_NO_C) {
+        result = _PyEval_EvalFrameDefault(tstate, frame, throwflag);
+    } else {
+        result = frame_eval_run(tstate, frame, throwflag, thread, serial);
+    }
+    if (serial == frame_eval_serial) {
+        if (__builtin_expect(result == NULL, 0) && events->ops->raised != NULL) {
+            frame_eval_raised(thread, tstate);
+        }
+        events->ops->leave_python(thread, code, result);
+    }
+    return result;
+}
 
-static PyObject *frame_eval_getitem; /* "__getitem__", interned for good */
-
-/* Specialising needs a function version of 16 bits: one beyond them undoes it, and
-   forbids it. */
+/* x[i] with a __getitem__ written in Python enters its frame without asking for the
+   evaluation function where 3.11 has specialised it (3.11.2 does, 3.11.7 does not).
+   That needs a function version of 16 bits: one beyond them undoes and forbids it. */
 static void
 frame_eval_forbid_inlining(PyFunctionObject *function)
 {
@@ -167,106 +202,6 @@ frame_eval_forbid_below(PyTypeObject *type)
     Py_XDECREF(list);
 }
 
-/* Of a class made since the start. */
-static inline void
-frame_eval_forbid_frame(const _PyInterpreterFrame *frame)
-{
-    if (__builtin_expect(frame->f_code->co_name == frame_eval_getitem, 0)) {
-        frame_eval_forbid_inlining(frame->f_func);
-    }
-}
-
-static int
-frame_eval_prepare(struct prf_error *err)
-{
-    if (prf_frame_modes_init(&frame_eval_modes) < 0) {
-        return prf_fail(err, PRF_ENOMEM, "no memory for the modes of frames");
-    }
-    if (frame_eval_getitem == NULL &&
-        (frame_eval_getitem = PyUnicode_InternFromString("__getitem__")) == NULL) {
-        return prf_call_source_fail(err, "preparing frame evaluation");
-    }
-    frame_eval_forbid_below(&PyBaseObject_Type);
-    return 0;
-}
-
-static void
-frame_eval_release(void)
-{
-    prf_frame_modes_release(&frame_eval_modes);
-}
-
-#else
-
-static inline void
-frame_eval_forbid_frame(const _PyInterpreterFrame *frame)
-{
-    (void)frame;
-}
-
-static int
-frame_eval_prepare(struct prf_error *err)
-{
-    (void)err;
-    return 0;
-}
-
-static void
-frame_eval_release(void)
-{
-}
-
-#endif
-
-/* The function that ends raised the exception that leaves it, if the traceback starts
-   here. */
-static void
-frame_eval_raised(struct prf_call_thread *thread, PyThreadState *tstate)
-{
-    PyObject *type, *value; /* borrowed from the thread state */
-    PyTracebackObject *traceback;
-    prf_exception_peek(tstate, &type, &value, &traceback);
-    if (type != NULL && (traceback == NULL || traceback->tb_next == NULL)) {
-        thread->events->ops->raised(thread, type, value);
-    }
-}
-
-static PyObject *
-frame_eval_hook(PyThreadState *tstate, _PyInterpreterFrame *frame, int throwflag)
-{
-    struct prf_call_events *events = frame_eval_active;
-    struct prf_call_thread *thread =
-        events ? prf_call_thread_get(events, tstate) : NULL;
-    if (thread == NULL || tstate->tracing || frame_eval_makes_generator(frame)) {
-        return _PyEval_EvalFrameDefault(tstate, frame, throwflag);
-    }
-    if (frame_eval_stack_low(thread)) {
-        PyErr_SetString(PyExc_RecursionError,
-                        "no C stack left for a deeper recursion under the profiler");
-        return _PyEval_EvalFrameDefault(tstate, frame, 1); /* it unwinds at once */
-    }
-    uint64_t serial = frame_eval_serial;
-    PyCodeObject *code = PRF_FRAME_CODE(frame); /* held by the user once entered */
-    PyObject *result;
-    frame_eval_forbid_frame(frame);
-    thread->frame = frame;
-    events->ops->enter_python(thread, code);
-    prf_recursion_lend(tstate, PRF_EVAL_C_UNITS);
-    if (events->flags & PRF_CALL_NO_C) {
-        result = _PyEval_EvalFrameDefault(tstate, frame, throwflag);
-    } else {
-        result = frame_eval_run(tstate, frame, throwflag, thread, serial);
-    }
-    prf_recursion_lend(tstate, -PRF_EVAL_C_UNITS);
-    if (serial == frame_eval_serial) {
-        if (__builtin_expect(result == NULL, 0) && events->ops->raised != NULL) {
-            frame_eval_raised(thread, tstate);
-        }
-        events->ops->leave_python(thread, code, result);
-    }
-    return result;
-}
-
 /* The main thread's stack grows up to the soft limit of the moment. */
 static void
 frame_eval_raise_stack_limit(void)
@@ -289,10 +224,14 @@ frame_eval_start(struct prf_call_events *events, struct prf_error *err)
                         "another tool evaluates the frames (PEP 523: a debugger or a "
                         "compiler); remove it");
     }
-    int rc = frame_eval_prepare(err);
-    if (rc < 0) {
-        return rc;
+    if (prf_frame_modes_init(&frame_eval_modes) < 0) {
+        return prf_fail(err, PRF_ENOMEM, "no memory for the modes of frames");
     }
+    if (frame_eval_getitem == NULL &&
+        (frame_eval_getitem = PyUnicode_InternFromString("__getitem__")) == NULL) {
+        return prf_call_source_fail(err, "preparing frame evaluation");
+    }
+    frame_eval_forbid_below(&PyBaseObject_Type);
     frame_eval_raise_stack_limit();
     /* Finding the stack reads /proc/self/maps, 0.3 ms: not in the measured region. */
     struct prf_call_thread *thread = prf_call_thread_get(events, prf_thread_state());
@@ -316,27 +255,25 @@ frame_eval_stop(struct prf_call_events *events)
     }
     frame_eval_active = NULL;
     frame_eval_serial++;
-    frame_eval_release();
+    prf_frame_modes_release(&frame_eval_modes);
 }
 
 bool
-prf_call_frame_eval_starting(const struct prf_call_thread *thread,
-                             const PyCodeObject *code)
+prf_call_source_starting(const struct prf_call_thread *thread, const PyCodeObject *code)
 {
     const _PyInterpreterFrame *frame = thread->frame;
-    return _PyInterpreterFrame_LASTI(frame) <= code->_co_firsttraceable;
+    return _PyInterpreterFrame_LASTI(frame) < code->_co_firsttraceable;
 }
 
 PyObject *
-prf_call_frame_eval_local(const struct prf_call_thread *thread,
-                          const PyCodeObject *code, PyObject *Py_UNUSED(name),
-                          int place)
+prf_call_source_local(const struct prf_call_thread *thread, const PyCodeObject *code,
+                      PyObject *Py_UNUSED(name), int place)
 {
     const _PyInterpreterFrame *frame = thread->frame;
     PyObject *value = frame->localsplus[place];
     const char *kinds = PyBytes_AS_STRING(code->co_localspluskinds);
-    bool ran = (code->co_flags & FRAME_EVAL_GENERATORS) != 0; /* has made its cells */
-    if (ran && (kinds[place] & CO_FAST_CELL) && value != NULL && PyCell_Check(value)) {
+    if ((kinds[place] & CO_FAST_CELL) && value != NULL && PyCell_Check(value) &&
+        _PyInterpreterFrame_LASTI(frame) >= 0) { /* a generator has made its cells */
         value = PyCell_GET(value);
     }
     return Py_XNewRef(value);
@@ -345,6 +282,6 @@ prf_call_frame_eval_local(const struct prf_call_thread *thread,
 const struct prf_call_source prf_call_frame_eval = {
     .start = frame_eval_start,
     .stop = frame_eval_stop,
-    .starting = prf_call_frame_eval_starting,
-    .local = prf_call_frame_eval_local,
 };
+
+#endif

@@ -379,17 +379,17 @@ monitoring_start(struct prf_call_events *events, struct prf_error *err)
     return rc;
 }
 
-static bool
-monitoring_starting(const struct prf_call_thread *thread,
-                    const PyCodeObject *Py_UNUSED(code))
+bool
+prf_call_source_starting(const struct prf_call_thread *thread,
+                         const PyCodeObject *Py_UNUSED(code))
 {
     return !thread->resuming;
 }
 
-static PyObject *
-monitoring_local(const struct prf_call_thread *Py_UNUSED(thread),
-                 const PyCodeObject *Py_UNUSED(code), PyObject *name,
-                 int Py_UNUSED(place))
+PyObject *
+prf_call_source_local(const struct prf_call_thread *Py_UNUSED(thread),
+                      const PyCodeObject *Py_UNUSED(code), PyObject *name,
+                      int Py_UNUSED(place))
 {
     PyFrameObject *frame = PyThreadState_GetFrame(prf_thread_state());
     PyObject *value = frame ? PyFrame_GetVar(frame, name) : NULL;
@@ -401,8 +401,6 @@ monitoring_local(const struct prf_call_thread *Py_UNUSED(thread),
 const struct prf_call_source prf_call_monitoring = {
     .start = monitoring_start,
     .stop = monitoring_stop,
-    .starting = monitoring_starting,
-    .local = monitoring_local,
 };
 
 #endif

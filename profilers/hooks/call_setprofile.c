@@ -291,8 +291,6 @@ setprofile_start(struct prf_call_events *events, struct prf_error *err)
 const struct prf_call_source prf_call_setprofile = {
     .start = setprofile_start,
     .stop = setprofile_stop,
-    .starting = prf_call_frame_eval_starting,
-    .local = prf_call_frame_eval_local,
 };
 
 #endif

@@ -10,12 +10,6 @@
 struct prf_call_source {
     int (*start)(struct prf_call_events *events, struct prf_error *err);
     void (*stop)(struct prf_call_events *events);
-    /* In enter_python: does the function start, or does a generator go on? */
-    bool (*starting)(const struct prf_call_thread *thread, const PyCodeObject *code);
-    /* Then: the local variable with that name, the `place`-th; new reference, NULL
-       (perhaps with an exception) when it has no value. */
-    PyObject *(*local)(const struct prf_call_thread *thread, const PyCodeObject *code,
-                       PyObject *name, int place);
 };
 
 #if PRF_HAVE_MONITORING
@@ -23,14 +17,9 @@ extern const struct prf_call_source prf_call_monitoring;
 #else
 extern const struct prf_call_source prf_call_setprofile;
 #endif
+#if PRF_HAVE_FRAME_EVAL
 extern const struct prf_call_source prf_call_frame_eval;
-
-/* Of a frame evaluation, whoever else takes part. */
-bool prf_call_frame_eval_starting(const struct prf_call_thread *thread,
-                                  const PyCodeObject *code);
-PyObject *prf_call_frame_eval_local(const struct prf_call_thread *thread,
-                                    const PyCodeObject *code, PyObject *name,
-                                    int place);
+#endif
 
 /* The object of the thread with that thread state, new or not; NULL (no exception set)
    when there is no memory. Borrowed from `events`. */
@@ -47,6 +36,15 @@ prf_call_thread_get(struct prf_call_events *events, PyThreadState *tstate)
     }
     return prf_call_thread_find(events, tstate);
 }
+
+/* In enter_python: does the function start, or does a generator go on? */
+bool prf_call_source_starting(const struct prf_call_thread *thread,
+                              const PyCodeObject *code);
+
+/* Then: the local variable with that name, the `place`-th; new reference, NULL (perhaps
+   with an exception) when it has no value. */
+PyObject *prf_call_source_local(const struct prf_call_thread *thread,
+                                const PyCodeObject *code, PyObject *name, int place);
 
 /* Turn the Python exception that is set into an error with the code PRF_EPYTHON. */
 int prf_call_source_fail(struct prf_error *err, const char *doing);

@@ -5,7 +5,6 @@
 #define PRF_COMPAT_H
 
 #include <Python.h>
-#include <frameobject.h> /* PyTracebackObject */
 
 #include <stdint.h>
 
@@ -19,20 +18,9 @@
 #define PRF_HAVE_MONITORING 0
 #endif
 
-/* Frame evaluation (PEP 523) with C functions seen by a profile function: where that
-   one slows down every bytecode (frame_modes.h). */
-#define PRF_HAVE_FRAME_MODES (!PRF_HAVE_MONITORING)
-
-/* x[i] with a __getitem__ written in Python enters its frame without asking for the
-   evaluation function where it is specialised (3.11.2; no more in 3.11.7). */
-#define PRF_HAVE_INLINED_GETITEM (!PRF_HAVE_MONITORING)
-
-/* The code of a struct _PyInterpreterFrame, for files that may look into it. */
-#if PY_VERSION_HEX >= 0x030D0000
-#define PRF_FRAME_CODE(frame) ((PyCodeObject *)(frame)->f_executable)
-#else
-#define PRF_FRAME_CODE(frame) ((frame)->f_code)
-#endif
+/* Frame evaluation (PEP 523) is worth using only where it replaces SetProfile:
+   from 3.12 on PY_* events cost less than giving up inlined Python calls. */
+#define PRF_HAVE_FRAME_EVAL (!PRF_HAVE_MONITORING)
 
 /* The exception that is being raised, put aside: hooks run in the middle of
    generator.throw(), where one may be set. */
@@ -62,39 +50,6 @@ prf_exception_restore(struct prf_exception *exc)
     PyErr_SetRaisedException(exc->value);
 #else
     PyErr_Restore(exc->type, exc->value, exc->traceback);
-#endif
-}
-
-/* What is being raised, borrowed from the thread state: NULL type, nothing. */
-static inline void
-prf_exception_peek(PyThreadState *tstate, PyObject **type, PyObject **value,
-                   PyTracebackObject **traceback)
-{
-#if PY_VERSION_HEX >= 0x030C0000
-    PyObject *exc = tstate->current_exception;
-    *value = exc;
-    *type = exc ? (PyObject *)Py_TYPE(exc) : NULL;
-    *traceback =
-        exc ? (PyTracebackObject *)((PyBaseExceptionObject *)exc)->traceback : NULL;
-#else
-    *type = tstate->curexc_type;
-    *value = tstate->curexc_value;
-    *traceback = (PyTracebackObject *)tstate->curexc_traceback;
-#endif
-}
-
-/* From 3.12 on an evaluation inside another one counts against a limit for recursion in
-   C (1,500 in 3.12.1), which Python functions that call each other do not do without
-   us: PRF_EVAL_C_UNITS of it are lent while one runs. */
-#define PRF_EVAL_C_UNITS 2
-static inline void
-prf_recursion_lend(PyThreadState *tstate, int units)
-{
-#if PY_VERSION_HEX >= 0x030C0000
-    tstate->c_recursion_remaining += units;
-#else
-    (void)tstate;
-    (void)units;
 #endif
 }
 

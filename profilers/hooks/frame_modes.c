@@ -3,7 +3,7 @@
 
 #include "compat.h"
 
-#if PRF_HAVE_FRAME_MODES
+#if PRF_HAVE_FRAME_EVAL
 
 #include <opcode.h>
 #include <stdlib.h>

@@ -93,7 +93,7 @@ static const struct prf_call_ops empty_ops = {
 
 struct empty {
     struct prf_call_events events;
-    bool ignore_c_function, frames;
+    bool ignore_c_function;
 };
 
 static int
@@ -102,9 +102,7 @@ empty_open(void *state, const struct prf_session *session, struct prf_error *err
     struct empty *st = state;
     (void)session;
     return prf_call_events_open(&st->events, &empty_ops, st,
-                                (st->ignore_c_function ? PRF_CALL_NO_C : 0) |
-                                    (st->frames ? PRF_CALL_FRAMES : 0),
-                                err);
+                                st->ignore_c_function ? PRF_CALL_NO_C : 0, err);
 }
 
 static int
@@ -145,10 +143,6 @@ static const struct prf_option empty_options[] = {
      .name = "ignore-c-function",
      .offset = offsetof(struct empty, ignore_c_function),
      .help = "as in call"},
-    {.type = PRF_OPT_FLAG,
-     .name = "frames",
-     .offset = offsetof(struct empty, frames),
-     .help = "as in the tracer: by frame evaluation"},
     PRF_OPTIONS_END,
 };
 

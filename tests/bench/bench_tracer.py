@@ -97,7 +97,7 @@ def inside(pyperformance, repeats):
         "empty": run_host("empty", {}),
         "viztracer-py": run_viztracer(ignore_c_function=True),
         "tracer-py": run_host("tracer", IGNORE_C),
-        "empty-py": run_host("empty", {**IGNORE_C, "frames": None}),
+        "empty-py": run_host("empty", IGNORE_C),
     }
     result = {}
     for program, function in call_programs.load(pyperformance).items():
