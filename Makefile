@@ -35,6 +35,7 @@ libgit2-dev: pkg-config --exists libgit2
 libsqlite3-dev: pkg-config --exists sqlite3
 libjansson-dev: pkg-config --exists jansson
 libzstd-dev: pkg-config --exists libzstd
+libgraphviz-dev: pkg-config --exists libgvc
 endef
 define NEEDED_TO_TEST
 libcmocka-dev: pkg-config --exists cmocka
@@ -128,15 +129,21 @@ bench:
 	@$(call setup,$(NEEDED_TO_BUILD)
 	$(NEEDED_TO_TEST))
 	$(call build,bench)
-	[ -x $(BENCH_VENV)/bin/python ] || $(SYSTEM_PYTHON) -m venv $(BENCH_VENV)
-	$(BENCH_VENV)/bin/python -m pip install -q pyperformance
-	peers=$$($(BENCH_VENV)/bin/python -c 'import pyperformance as p; print(p.__path__[0])')
 	mapfile -t pythons < build/bench/pythons.txt
+	# The peers in an environment of each Python; the programs come with the first.
+	venvs=()
+	for python in "$${pythons[@]}"; do
+	    venv=$(BENCH_VENV)/$$($$python -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])')
+	    [ -x $$venv/bin/python ] || $$python -m venv $$venv
+	    $$venv/bin/python -m pip install -q -r tests/bench/peers.txt
+	    venvs+=($$PWD/$$venv/bin/python)
+	done
+	programs=$$($${venvs[0]} -c 'import pyperformance as p; print(p.__path__[0])')/data-files/benchmarks
 	rc=0
 	$(SYSTEM_PYTHON) tests/bench/bench_process.py --run build/bench/bin/pyprofiler-run "$${pythons[@]}" || rc=1
-	$(SYSTEM_PYTHON) tests/bench/bench_call.py --build build/bench --pyperformance "$$peers/data-files/benchmarks" "$${pythons[@]}" || rc=1
 	$(SYSTEM_PYTHON) tests/bench/bench_stopwatch.py --run build/bench/bin/pyprofiler-run "$${pythons[@]}" || rc=1
 	build/bench/bin/bench_store || rc=1
+	$(SYSTEM_PYTHON) tests/bench/bench_call.py --build build/bench --pyperformance "$$programs" "$${venvs[@]}" || rc=1
 	exit $$rc
 
 tidy:

@@ -6,6 +6,8 @@
 const struct prf_backend *const prf_backends[] = {
     &prf_stopwatch,
     &prf_call,
+    &prf_callgraph,
+    &prf_memory_time,
     &prf_tracer,
     &prf_passthrough,
     NULL,

@@ -42,6 +42,11 @@ int prf_fail(struct prf_error *err, int code, const char *format, ...)
 int prf_vfail(struct prf_error *err, int code, const char *format, va_list args)
     __attribute__((format(printf, 3, 0)));
 
+#ifdef __clang_analyzer__
+/* So that it sees what `return prf_fail(...)` returns. */
+#define prf_fail(err, code, ...) (prf_fail((err), (code), __VA_ARGS__), (code))
+#endif
+
 /* Forget what was recorded, to use the struct again. */
 void prf_error_clear(struct prf_error *err);
 

@@ -75,6 +75,7 @@ struct prf_rec_schema {
 
 enum prf_code_flags {
     PRF_CODE_C = 1, /* a C function: file is empty, the name is what pstats prints */
+    PRF_CODE_HIDDEN = 2, /* recorded but not shown: its calls count as their caller */
 };
 
 struct prf_rec_code {

@@ -159,8 +159,10 @@ prf_codes_add_python(struct prf_codes *codes, PyCodeObject *code)
     const char *name = codes_text(code->co_name, &owner[1]);
     const char *qualname = codes_text(code->co_qualname, &owner[2]);
     uint32_t line = code->co_firstlineno > 0 ? (uint32_t)code->co_firstlineno : 0;
+    uint32_t flags =
+        codes->flags_of ? codes->flags_of(codes->flags_user, file, qualname) : 0;
     id = prf_codes_file_kept(codes, file)
-             ? prf_sink_code(codes->sink, file, name, qualname, line, 0)
+             ? prf_sink_code(codes->sink, file, name, qualname, line, flags)
              : PRF_CODE_SKIPPED;
     id = codes_insert(codes, code, (PyObject *)code, id);
     for (int i = 0; i < 3; i++) {

@@ -29,6 +29,9 @@ struct prf_codes {
     const struct prf_strlist *include; /* borrowed; empty: all files */
     const struct prf_strlist *exclude; /* borrowed */
     char *cwd;                         /* relative patterns start here */
+    /* More flags (enum prf_code_flags) for a Python function, asked once; or NULL. */
+    uint32_t (*flags_of)(void *user, const char *file, const char *qualname);
+    void *flags_user;
     struct prf_code_slot *slots;       /* open addressing, a power of two */
     size_t n, capacity;
 };

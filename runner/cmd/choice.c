@@ -287,7 +287,7 @@ out:
 void
 prf_choice_release(struct prf_choice *choice)
 {
-    for (size_t i = 0; i < choice->n; i++) {
+    for (size_t i = 0; choice->options != NULL && i < choice->n; i++) {
         json_decref(choice->options[i]);
     }
     free(choice->items);

@@ -1,11 +1,17 @@
 /* pyprofiler export: a stored result in the format of another tool. */
+#include <inttypes.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include <jansson.h>
+
 #include "command.h"
 #include "document.h"
+#include "graph_model.h"
 #include "hosting.h"
+#include "output.h"
 #include "path.h"
 #include "say.h"
 #include "select_stored.h"
@@ -13,39 +19,26 @@
 #include "supervise.h"
 
 struct export_options {
-    char *format, *output, *store, *sort, *time_unit;
-    uint64_t top_k;
-    bool force, strip_dirs;
+    char *format;
+    struct prf_output_options output;
+    struct prf_graph_options picture;
+    char *picture_text; /* what of it was given, as JSON */
     struct prf_general_options general;
 };
 
 #define AT(field) offsetof(struct export_options, field)
 
-static const struct prf_option export_output[] = {
+static const struct prf_option export_format[] = {
     {PRF_OPT_STRING, 0, "format", NULL, AT(format), .unit = "FORMAT",
      .help = "see below; without it the extension of the output file decides"},
-    {PRF_OPT_STRING, 'o', "output", NULL, AT(output), .unit = "FILE",
-     .help = "-: standard output; without it a name made of the case and the format"},
-    {PRF_OPT_FLAG, 'f', "force", NULL, AT(force), .help = "overwrite the output file"},
-    {PRF_OPT_STRING, 0, "sort", NULL, AT(sort), .unit = "COLUMN",
-     .help = "what tables of functions are sorted by"},
-    {PRF_OPT_UINT, 0, "top-k", NULL, AT(top_k), .unit = "N", .help = "rows of a table"},
-    {PRF_OPT_FLAG, 0, "strip-dirs", NULL, AT(strip_dirs),
-     .help = "file names without folders"},
-    {PRF_OPT_CHOICE, 0, "time-unit", "units", AT(time_unit), .choices = "s|ms|us|ns",
-     .help = "unit of times in tables"},
-    PRF_OPTIONS_END,
-};
-
-static const struct prf_option export_store[] = {
-    {PRF_OPT_STRING, 0, "store", NULL, AT(store), .unit = "FILE",
-     .help = "where the results are [.pyprofiler/results.db at the repository's root]"},
     PRF_OPTIONS_END,
 };
 
 static const struct prf_option_group export_groups[] = {
-    {"output", export_output, 0},
-    {"store", export_store, 0},
+    {"format", export_format, 0},
+    {"output", prf_output_table, AT(output)},
+    {"pictures of calls; without them as measured", PRF_GRAPH_LOOK, AT(picture)},
+    {"store", prf_output_store_table, AT(output)},
     {"general", prf_general_table, AT(general)},
     {NULL},
 };
@@ -165,15 +158,46 @@ export_check(const struct prf_exporter *exporter, const struct prf_result *resul
     return rc;
 }
 
+/* The options of pictures that were given, as JSON; the caller's (free). */
+static char *
+export_picture(const struct export_options *o, const struct prf_layers *layers)
+{
+    json_t *given = json_object();
+    for (size_t i = 0; i < layers->n; i++) {
+        const struct prf_option *option = layers->set[i].option;
+        const char *field = (const char *)&o->picture + option->offset;
+        bool of_tables = prf_options_find(PRF_GRAPH_LOOK, option->name) != option;
+        char number[32] = "0";
+        if (of_tables && strcmp(option->name, "top-k") != 0) {
+            continue;
+        }
+        if (option->type == PRF_OPT_DOUBLE) {
+            snprintf(number, sizeof number, "%.17g",
+                     *(const double *)(const void *)field);
+        } else if (option->type == PRF_OPT_UINT) {
+            uint64_t n =
+                of_tables ? o->output.top_k : *(const uint64_t *)(const void *)field;
+            snprintf(number, sizeof number, "%" PRIu64, n);
+        }
+        bool text = option->type == PRF_OPT_STRING || option->type == PRF_OPT_CHOICE;
+        json_object_set_new(
+            given, option->name,
+            json_string(text ? *(char *const *)(const void *)field : number));
+    }
+    char *text = json_dumps(given, JSON_COMPACT);
+    json_decref(given);
+    return text;
+}
+
 static int
 export_write(const struct export_options *o, const struct prf_exporter *exporter,
              const struct prf_stored *stored, struct prf_error *err)
 {
     struct prf_document document = {0};
-    unsigned flags = (o->force ? PRF_DOCUMENT_FORCE : 0u) |
+    unsigned flags = (o->output.force ? PRF_DOCUMENT_FORCE : 0u) |
                      (exporter->binary ? PRF_DOCUMENT_BINARY : 0u);
-    char *name = o->output != NULL ? strdup(o->output)
-                                   : export_name(&stored->results[0], exporter);
+    char *name = o->output.output != NULL ? strdup(o->output.output)
+                                          : export_name(&stored->results[0], exporter);
     int rc = name == NULL ? prf_fail(err, PRF_ENOMEM, "out of memory")
                           : prf_document_open(&document, name, flags, err);
     if (rc < 0) {
@@ -181,10 +205,8 @@ export_write(const struct export_options *o, const struct prf_exporter *exporter
         return rc;
     }
     bool to_file = document.path != NULL;
-    struct prf_export_options options = {.sort = o->sort,
-                                         .top_k = o->top_k,
-                                         .strip_dirs = o->strip_dirs,
-                                         .time_unit = o->time_unit};
+    struct prf_export_options options = prf_output_of_export(&o->output);
+    options.picture = o->picture_text;
     rc = prf_stored_write(stored, exporter, &options, document.file, err);
     if (rc == 0) {
         rc = prf_document_commit(&document, err);
@@ -213,7 +235,8 @@ export_go(const struct export_options *o, const char *what, struct prf_error *er
     struct prf_store *store = NULL;
     struct prf_stored stored = {0};
     const struct prf_exporter *exporter = NULL;
-    const char *format = o->format != NULL ? o->format : export_format_of(o->output);
+    const char *format =
+        o->format != NULL ? o->format : export_format_of(o->output.output);
     int rc = 0;
     if (what == NULL) {
         return prf_fail(err, PRF_EUSAGE,
@@ -225,7 +248,7 @@ export_go(const struct export_options *o, const char *what, struct prf_error *er
     }
     rc = prf_exporter_find(format, &exporter, err);
     if (rc == 0) {
-        rc = prf_stored_open(o->store, &store, err);
+        rc = prf_stored_open(o->output.store, &store, err);
     }
     struct prf_stored_request request = {.what = what, .one = true};
     if (rc == 0) {
@@ -259,11 +282,13 @@ export_main(const struct prf_command *self, int argc, char **argv)
     if (rc >= 0 && o.general.help) {
         export_help(self);
     } else if (rc >= 0) {
-        static const struct prf_option_group only_store[] = {{"store", export_store, 0},
-                                                             {NULL}};
+        static const struct prf_option_group only_store[] = {
+            {"store", prf_output_store_table, AT(output)}, {NULL}};
+        o.picture_text = export_picture(&o, &layers);
         rc = prf_hosting_configure_store(only_store, &layers, &o, &err);
         rc = rc < 0 ? rc : export_go(&o, words[0], &err);
     }
+    free(o.picture_text);
     prf_groups_release(self->groups, &o);
     return rc < 0 ? prf_say_error(&err) : PRF_EXIT_OK;
 }

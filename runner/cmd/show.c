@@ -6,13 +6,13 @@
 #include "command.h"
 #include "document.h"
 #include "hosting.h"
+#include "output.h"
 #include "say.h"
 #include "select_stored.h"
 
 struct show_options {
-    char *profiler, *format, *sort, *time_unit, *store, *output;
-    uint64_t top_k;
-    bool strip_dirs, force;
+    char *profiler, *format;
+    struct prf_output_options output;
     struct prf_general_options general;
 };
 
@@ -21,30 +21,20 @@ struct show_options {
 static const struct prf_option show_selection[] = {
     {PRF_OPT_STRING, 'p', "profiler", NULL, AT(profiler), .unit = "NAME",
      .help = "only results of this profiler"},
-    {PRF_OPT_STRING, 0, "store", NULL, AT(store), .unit = "FILE",
-     .help = "where the results are [.pyprofiler/results.db at the repository's root]"},
     PRF_OPTIONS_END,
 };
 
-static const struct prf_option show_output[] = {
+static const struct prf_option show_format[] = {
     {PRF_OPT_CHOICE, 0, "format", NULL, AT(format), .def = "text",
      .choices = "text|json|csv|markdown", .help = "of the report"},
-    {PRF_OPT_STRING, 0, "sort", NULL, AT(sort), .unit = "COLUMN",
-     .help = "what tables of functions are sorted by"},
-    {PRF_OPT_UINT, 0, "top-k", NULL, AT(top_k), .unit = "N", .help = "rows of a table"},
-    {PRF_OPT_FLAG, 0, "strip-dirs", NULL, AT(strip_dirs),
-     .help = "file names without folders"},
-    {PRF_OPT_CHOICE, 0, "time-unit", "units", AT(time_unit), .choices = "s|ms|us|ns",
-     .help = "unit of times; chosen per table without it"},
-    {PRF_OPT_STRING, 'o', "output", NULL, AT(output), .unit = "FILE",
-     .help = "write there; -: standard output"},
-    {PRF_OPT_FLAG, 'f', "force", NULL, AT(force), .help = "overwrite the output file"},
     PRF_OPTIONS_END,
 };
 
 static const struct prf_option_group show_groups[] = {
     {"selection", show_selection, 0},
-    {"output", show_output, 0},
+    {"store", prf_output_store_table, AT(output)},
+    {"format", show_format, 0},
+    {"output", prf_output_table, AT(output)},
     {"general", prf_general_table, AT(general)},
     {NULL},
 };
@@ -71,20 +61,17 @@ show_write(const struct show_options *o, const struct prf_stored *stored,
 {
     const struct prf_exporter *exporter = NULL;
     struct prf_document document = {0};
-    unsigned flags = o->force ? PRF_DOCUMENT_FORCE : 0u;
+    unsigned flags = o->output.force ? PRF_DOCUMENT_FORCE : 0u;
     int rc = prf_exporter_find(o->format, &exporter, err);
     if (rc == 0) {
-        rc = prf_document_open(&document, o->output, flags, err);
+        rc = prf_document_open(&document, o->output.output, flags, err);
     }
     if (rc < 0) {
         return rc;
     }
     struct prf_style style = prf_say_style(&o->general, document.file);
-    struct prf_export_options options = {.sort = o->sort,
-                                         .top_k = o->top_k,
-                                         .strip_dirs = o->strip_dirs,
-                                         .time_unit = o->time_unit,
-                                         .color = style.color};
+    struct prf_export_options options = prf_output_of_export(&o->output);
+    options.color = style.color;
     rc = strcmp(o->format, "text") == 0
              ? show_text(stored, &style, &options, document.file, err)
              : prf_stored_write(stored, exporter, &options, document.file, err);
@@ -135,7 +122,7 @@ show_main(const struct prf_command *self, int argc, char **argv)
         rc = prf_hosting_configure_store(self->groups, &layers, &o, &err);
     }
     if (rc >= 0) {
-        rc = prf_stored_open(o.store, &store, &err);
+        rc = prf_stored_open(o.output.store, &store, &err);
     }
     struct prf_stored_request request = {.what = words[0],
                                          .profiler = show_canonical(o.profiler)};

@@ -1,5 +1,6 @@
-/* Format "csv" (RFC 4180): a row for each site, or for each metric of a result that has
-   no sites, or one row with the status alone. The columns of all results are merged. */
+/* Format "csv" (RFC 4180): a row for each site, or for each metric and each point of a
+   curve of a result that has no sites, or one row with the status alone. The columns of
+   all results are merged. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,12 +20,15 @@ static const char *const csv_metric_keys[] = {
     "max",    "mean", "stddev", "q1",       "q3",        "p95", "p99",
 };
 
+/* Beside "metric", "unit" and "value". */
+static const char *const csv_series_keys[] = {"process", "at_ns"};
+
 struct csv_file {
     FILE *out;
     struct prf_strbuf text;
     const char **columns; /* of sites, in all results; borrowed */
     size_t n_columns;
-    bool has_sites, has_metrics;
+    bool has_sites, has_metrics, has_series;
     bool failed;
 };
 
@@ -73,6 +77,12 @@ csv_has_metrics(const struct prf_result *result)
 }
 
 static bool
+csv_has_series(const struct prf_result *result)
+{
+    return !csv_has_sites(result) && result->profile && result->profile->n_series > 0;
+}
+
+static bool
 csv_knows_column(const struct csv_file *file, const char *name)
 {
     for (size_t i = 0; i < file->n_columns; i++) {
@@ -89,7 +99,8 @@ csv_collect(struct csv_file *file, const struct prf_result *const *results, size
     size_t room = 0;
     for (size_t i = 0; i < n; i++) {
         file->has_sites |= csv_has_sites(results[i]);
-        file->has_metrics |= csv_has_metrics(results[i]);
+        file->has_series |= csv_has_series(results[i]);
+        file->has_metrics |= csv_has_metrics(results[i]) || csv_has_series(results[i]);
         room += csv_has_sites(results[i]) ? results[i]->profile->sites.n_columns : 0;
     }
     file->columns = calloc(room + 1, sizeof *file->columns);
@@ -107,6 +118,14 @@ csv_collect(struct csv_file *file, const struct prf_result *const *results, size
         }
     }
     return 0;
+}
+
+/* The end of a row that has no point. */
+static void
+csv_end(struct csv_file *file)
+{
+    csv_put_empty(file, file->has_series ? CSV_LEN(csv_series_keys) : 0);
+    fputs(CSV_END, file->out);
 }
 
 static void
@@ -127,6 +146,9 @@ csv_put_head(struct csv_file *file)
     }
     if (file->has_metrics) {
         csv_put_names(file, csv_metric_keys, CSV_LEN(csv_metric_keys));
+    }
+    if (file->has_series) {
+        csv_put_names(file, csv_series_keys, CSV_LEN(csv_series_keys));
     }
     fputs(CSV_END, file->out);
 }
@@ -171,7 +193,7 @@ csv_put_sites(struct csv_file *file, const struct prf_result *result,
         csv_put_result(file, result);
         csv_put_site(file, p, rows[i], options->strip_dirs);
         csv_put_empty(file, file->has_metrics ? CSV_LEN(csv_metric_keys) : 0);
-        fputs(CSV_END, file->out);
+        csv_end(file);
     }
     free(rows);
     return rc;
@@ -202,7 +224,32 @@ csv_put_metrics(struct csv_file *file, const struct prf_result *result)
     for (size_t i = 0; i < result->profile->n_metrics; i++) {
         csv_put_result(file, result);
         csv_put_metric(file, &result->profile->metrics[i]);
-        fputs(CSV_END, file->out);
+        csv_end(file);
+    }
+}
+
+static void
+csv_put_points(struct csv_file *file, const struct prf_result *result,
+               const struct prf_series *series)
+{
+    for (size_t i = 0; i < series->n; i++) {
+        csv_put_result(file, result);
+        csv_put_empty(file,
+                      file->has_sites ? CSV_LEN(csv_site_keys) + file->n_columns : 0);
+        csv_put_next(file, series->name);
+        csv_put_next(file, series->unit);
+        fprintf(file->out, ",%.15g", series->values[i]);
+        csv_put_empty(file, CSV_LEN(csv_metric_keys) - 3);
+        fprintf(file->out, ",%" PRIu32 ",%" PRIu64 CSV_END, series->process,
+                series->at_ns[i]);
+    }
+}
+
+static void
+csv_put_series(struct csv_file *file, const struct prf_result *result)
+{
+    for (size_t i = 0; i < result->profile->n_series; i++) {
+        csv_put_points(file, result, &result->profile->series[i]);
     }
 }
 
@@ -212,7 +259,7 @@ csv_put_status(struct csv_file *file, const struct prf_result *result)
     csv_put_result(file, result);
     csv_put_empty(file, file->has_sites ? CSV_LEN(csv_site_keys) + file->n_columns : 0);
     csv_put_empty(file, file->has_metrics ? CSV_LEN(csv_metric_keys) : 0);
-    fputs(CSV_END, file->out);
+    csv_end(file);
 }
 
 static int
@@ -229,8 +276,9 @@ csv_write(const struct prf_run *run, const struct prf_result *const *results, si
     for (size_t i = 0; i < n && rc == 0 && !file.failed; i++) {
         if (csv_has_sites(results[i])) {
             rc = csv_put_sites(&file, results[i], options, err);
-        } else if (csv_has_metrics(results[i])) {
+        } else if (csv_has_metrics(results[i]) || csv_has_series(results[i])) {
             csv_put_metrics(&file, results[i]);
+            csv_put_series(&file, results[i]);
         } else {
             csv_put_status(&file, results[i]);
         }
@@ -246,6 +294,6 @@ csv_write(const struct prf_run *run, const struct prf_result *const *results, si
 const struct prf_exporter prf_exporter_csv = {
     .name = "csv",
     .extension = ".csv",
-    .summary = "sites, or metrics, a row each (RFC 4180)",
+    .summary = "sites, or metrics and points, a row each (RFC 4180)",
     .write = csv_write,
 };

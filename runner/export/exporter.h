@@ -27,6 +27,9 @@ struct prf_export_options {
     bool strip_dirs;
     const char *time_unit; /* "s" "ms" "us", NULL: chosen per table */
     bool color;            /* text only */
+    /* Pictures: a JSON object of options (prf_graph_table) over those that the result
+       was measured with; NULL: none. */
+    const char *picture;
 };
 
 struct prf_exporter {

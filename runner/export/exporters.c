@@ -10,13 +10,27 @@
 #include "strbuf.h"
 #include "suggest.h"
 
-#define EXPORTERS_N 8
-
-const struct prf_exporter *const prf_exporters[EXPORTERS_N + 1] = {
-    &prf_exporter_text,      &prf_exporter_json,       &prf_exporter_csv,
-    &prf_exporter_markdown,  &prf_exporter_pstats,     &prf_exporter_callgrind,
-    &prf_exporter_collapsed, &prf_exporter_speedscope, NULL,
+/* One format a line. */
+/* clang-format off */
+const struct prf_exporter *const prf_exporters[] = {
+    &prf_exporter_text,
+    &prf_exporter_json,
+    &prf_exporter_csv,
+    &prf_exporter_markdown,
+    &prf_exporter_pstats,
+    &prf_exporter_callgrind,
+    &prf_exporter_collapsed,
+    &prf_exporter_speedscope,
+    &prf_exporter_dot,
+    &prf_exporter_svg,
+    &prf_exporter_png,
+    &prf_exporter_pdf,
+    &prf_exporter_mprof,
+    NULL,
 };
+/* clang-format on */
+
+#define EXPORTERS_N (sizeof prf_exporters / sizeof *prf_exporters - 1)
 
 static const char *const exporters_models[] = {
     "sites", "edges", "stacks", "metrics", "series", "events", "snapshots",

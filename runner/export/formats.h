@@ -13,6 +13,11 @@ extern const struct prf_exporter prf_exporter_pstats;
 extern const struct prf_exporter prf_exporter_callgrind;
 extern const struct prf_exporter prf_exporter_collapsed;
 extern const struct prf_exporter prf_exporter_speedscope;
+extern const struct prf_exporter prf_exporter_dot;
+extern const struct prf_exporter prf_exporter_svg;
+extern const struct prf_exporter prf_exporter_png;
+extern const struct prf_exporter prf_exporter_pdf;
+extern const struct prf_exporter prf_exporter_mprof;
 
 /* What a call profile (pstats, callgrind, the familiar table) needs of the sites. */
 extern const char *const prf_call_columns[];

@@ -179,15 +179,18 @@ json_series(struct prf_jsonout *js, const struct prf_profile *p)
         prf_json_text(js, "name", series->name);
         prf_json_text(js, "unit", series->unit);
         prf_json_uint(js, "process", series->process);
-        prf_json_open(js, "points", '[');
+        prf_json_open(js, "at_ns", '[');
         for (size_t k = 0; k < series->n; k++) {
-            prf_json_open(js, NULL, '[');
             prf_json_uint(js, NULL, series->at_ns[k]);
+        }
+        prf_json_close(js, ']');
+        prf_json_open(js, "values", '[');
+        for (size_t k = 0; k < series->n; k++) {
             prf_json_double(js, NULL, series->values[k]);
-            prf_json_close(js, ']');
         }
         prf_json_close(js, ']');
         prf_json_close(js, '}');
+        fputc('\n', js->out);
     }
     prf_json_close(js, ']');
 }

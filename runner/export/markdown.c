@@ -8,6 +8,7 @@
 #include "formats.h"
 #include "label.h"
 #include "order.h"
+#include "plot.h"
 #include "units.h"
 
 #define MARKDOWN_TOP 20 /* sites, when nothing else is said */
@@ -84,6 +85,30 @@ markdown_put_metrics(struct markdown_file *file, const struct prf_profile *p)
         rc = markdown_put_metric(file, &p->metrics[i]);
     }
     return rc;
+}
+
+static void
+markdown_put_series(struct markdown_file *file, const struct prf_profile *p)
+{
+    struct prf_plot_range range;
+    char name[128];
+    fputs(p->n_series > 0 ? "\n| over time | lowest | highest | at | last | points |\n"
+                            "|---|---:|---:|---:|---:|---:|\n"
+                          : "",
+          file->out);
+    for (size_t i = 0; i < p->n_series; i++) {
+        const struct prf_series *s = &p->series[i];
+        if (prf_plot_range(s, &range)) {
+            fputs("| ", file->out);
+            markdown_put(file, prf_plot_name(s, name, sizeof name));
+            fputs(" |", file->out);
+            markdown_put_amount(file, range.low, s->unit);
+            markdown_put_amount(file, range.high, s->unit);
+            markdown_put_amount(file, range.high_at_ns, "ns");
+            markdown_put_amount(file, s->values[s->n - 1], s->unit);
+            fprintf(file->out, " %zu |\n", s->n);
+        }
+    }
 }
 
 static void
@@ -176,6 +201,7 @@ markdown_put_result(struct markdown_file *file, const struct prf_result *result,
     if (markdown_put_metrics(file, p) < 0) {
         return prf_fail(err, PRF_ENOMEM, "out of memory");
     }
+    markdown_put_series(file, p);
     return markdown_put_sites(file, p, err);
 }
 

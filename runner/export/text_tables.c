@@ -1,4 +1,4 @@
-/* Tables for whatever columns a profiler declared: sites, marks, series. */
+/* Tables for whatever columns a profiler declared: sites and marks. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -164,67 +164,5 @@ prf_text_bars(const struct prf_text *text, const double *heights, size_t n)
         /* Rounded up: what is there is seen. */
         double level = heights[i] > 0 ? ceil(8.0 * heights[i] / largest) : 0.0;
         fputs(bars[level > 8.0 ? 8 : (size_t)level], text->out);
-    }
-}
-
-#define TABLES_CURVE 40
-
-/* The largest value in each of TABLES_CURVE equal stretches of time. */
-static void
-tables_put_curve(const struct prf_text *text, const struct prf_series *s, double lowest)
-{
-    double heights[TABLES_CURVE] = {0};
-    uint64_t begin = s->at_ns[0], span = s->at_ns[s->n - 1] - begin;
-    for (size_t i = 0; i < s->n; i++) {
-        double part = span > 0 && s->at_ns[i] >= begin
-                          ? (double)(s->at_ns[i] - begin) / (double)span
-                          : 0.0;
-        size_t bin = part >= 1.0 ? TABLES_CURVE - 1 : (size_t)(part * TABLES_CURVE);
-        if (isfinite(s->values[i])) {
-            heights[bin] = fmax(heights[bin], s->values[i] - lowest);
-        }
-    }
-    fputs("  ", text->out);
-    prf_text_bars(text, heights, TABLES_CURVE);
-    fputc('\n', text->out);
-}
-
-static void
-tables_put_series(const struct prf_text *text, const struct prf_series *s)
-{
-    double low = INFINITY, high = -INFINITY;
-    char a[PRF_UNIT_TEXT], b[PRF_UNIT_TEXT], c[PRF_UNIT_TEXT], d[PRF_UNIT_TEXT];
-    for (size_t i = 0; i < s->n; i++) {
-        low = fmin(low, s->values[i]);
-        high = fmax(high, s->values[i]);
-    }
-    fputs("  ", text->out);
-    prf_text_put(text, s->name, PRF_VISIBLE_LINE);
-    if (s->process > 0) {
-        fprintf(text->out, " (child process %" PRIu32 ")", s->process);
-    }
-    if (s->n == 0) {
-        fputs(": no points\n", text->out);
-        return;
-    }
-    const char *unit = text->options->time_unit;
-    fprintf(
-        text->out, ": %s to %s, last %s, %zu point%s in %s\n",
-        prf_format_amount(low, s->unit, unit, a, sizeof a),
-        prf_format_amount(high, s->unit, unit, b, sizeof b),
-        prf_format_amount(s->values[s->n - 1], s->unit, unit, c, sizeof c), s->n,
-        s->n == 1 ? "" : "s",
-        prf_format_time((double)(s->at_ns[s->n - 1] - s->at_ns[0]), unit, d, sizeof d));
-    if (!text->style->ascii && s->n > 2 && high > low) {
-        tables_put_curve(text, s, low);
-    }
-}
-
-void
-prf_text_series(const struct prf_text *text, const struct prf_profile *profile)
-{
-    fputc('\n', text->out);
-    for (size_t i = 0; i < profile->n_series; i++) {
-        tables_put_series(text, &profile->series[i]);
     }
 }

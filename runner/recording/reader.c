@@ -4,7 +4,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,8 +18,11 @@
 #include <pyprofiler/recording.h>
 
 #include "fold.h"
+#include "trim.h"
 
 #define SCHEMA_MAX 64
+#define READER_NOTES 4 /* of its own, at most */
+#define SERIES_MIN 64 /* points; a power of two */
 
 struct reader {
     const unsigned char *data;
@@ -32,7 +37,8 @@ struct reader {
     uint32_t *canonical;  /* code id -> index in codes[], equal codes merged */
     size_t n_ids;
     size_t n_damaged;
-    size_t rows[16]; /* rows (or records) of each chunk kind */
+    int64_t max_depth; /* of shown calls; negative: no limit */
+    size_t rows[16];   /* rows (or records) of each chunk kind */
 };
 
 typedef int reader_visit(struct reader *r, uint32_t kind, const unsigned char *row,
@@ -363,43 +369,68 @@ reader_sample(struct reader *r, const unsigned char *row)
     }
 }
 
+/* The curve of that metric and process, a new one when there is none; NULL: no memory.
+ */
+static struct prf_series *
+reader_series(struct reader *r, const struct prf_rec_point *pt)
+{
+    struct prf_profile *p = r->p;
+    for (size_t i = 0; i < p->n_series; i++) {
+        if (p->series[i].name == r->names[pt->series] &&
+            p->series[i].process == pt->process) {
+            return &p->series[i];
+        }
+    }
+    struct prf_series *more =
+        prf_arena_alloc(&p->arena, (p->n_series + 1) * sizeof *more);
+    if (more == NULL) {
+        return NULL;
+    }
+    if (p->n_series > 0) {
+        memcpy(more, p->series, p->n_series * sizeof *more);
+    }
+    p->series = more;
+    more[p->n_series] = (struct prf_series){.name = r->names[pt->series],
+                                            .unit = r->units[pt->series],
+                                            .process = pt->process};
+    return &more[p->n_series++];
+}
+
+/* Room for one more point: what there is doubles at each power of two. Room for all
+   points of the recording would be there once for each of many processes. */
+static int
+reader_grow_series(struct reader *r, struct prf_series *s)
+{
+    if (s->n != 0 && (s->n < SERIES_MIN || (s->n & (s->n - 1)) != 0)) {
+        return 0;
+    }
+    size_t room = s->n == 0 ? SERIES_MIN : 2 * s->n;
+    uint64_t *at_ns = prf_arena_alloc(&r->p->arena, room * sizeof *at_ns);
+    double *values = prf_arena_alloc(&r->p->arena, room * sizeof *values);
+    if (at_ns == NULL || values == NULL) {
+        return PRF_ENOMEM;
+    }
+    if (s->n > 0) {
+        memcpy(at_ns, s->at_ns, s->n * sizeof *at_ns);
+        memcpy(values, s->values, s->n * sizeof *values);
+    }
+    s->at_ns = at_ns;
+    s->values = values;
+    return 0;
+}
+
 static int
 reader_point(struct reader *r, const unsigned char *row)
 {
     struct prf_rec_point pt;
     memcpy(&pt, row, sizeof pt);
-    struct prf_profile *p = r->p;
     if (pt.series >= r->n_schema || r->schema[pt.series].scope != PRF_SCOPE_SERIES) {
         r->n_damaged++;
         return 0;
     }
-    struct prf_series *s = NULL;
-    for (size_t i = 0; i < p->n_series && s == NULL; i++) {
-        if (p->series[i].name == r->names[pt.series] &&
-            p->series[i].process == pt.process) {
-            s = &p->series[i];
-        }
-    }
-    if (s == NULL) {
-        size_t room = r->rows[PRF_CHUNK_SERIES];
-        struct prf_series *more =
-            prf_arena_alloc(&p->arena, (p->n_series + 1) * sizeof *more);
-        if (more == NULL) {
-            return PRF_ENOMEM;
-        }
-        if (p->n_series > 0) {
-            memcpy(more, p->series, p->n_series * sizeof *more);
-        }
-        p->series = more;
-        s = &more[p->n_series++];
-        s->name = r->names[pt.series];
-        s->unit = r->units[pt.series];
-        s->process = pt.process;
-        s->at_ns = prf_arena_alloc(&p->arena, room * sizeof *s->at_ns);
-        s->values = prf_arena_alloc(&p->arena, room * sizeof *s->values);
-        if (s->at_ns == NULL || s->values == NULL) {
-            return PRF_ENOMEM;
-        }
+    struct prf_series *s = reader_series(r, &pt);
+    if (s == NULL || reader_grow_series(r, s) < 0) {
+        return PRF_ENOMEM;
     }
     s->at_ns[s->n] = pt.at_ns;
     s->values[s->n++] = pt.value;
@@ -477,7 +508,11 @@ reader_info(struct reader *r, const unsigned char *row, size_t size)
     if (key == NULL || value == NULL) {
         return PRF_ENOMEM;
     }
-    reader_set_info(r->p, key, value);
+    if (strcmp(key, PRF_INFO_MAX_DEPTH) == 0) {
+        r->max_depth = strtoll(value, NULL, 10);
+    } else {
+        reader_set_info(r->p, key, value);
+    }
     return 0;
 }
 
@@ -580,15 +615,53 @@ reader_reserve(struct reader *r)
     struct prf_profile *p = r->p;
     p->marks =
         prf_arena_alloc(&p->arena, (r->rows[PRF_CHUNK_MARK] + 1) * sizeof *p->marks);
-    /* one more note than records: the reader adds its own about damage */
-    p->notes =
-        prf_arena_alloc(&p->arena, (r->rows[PRF_CHUNK_INFO] + 2) * sizeof *p->notes);
+    /* more notes than records: the reader adds its own */
+    p->notes = prf_arena_alloc(&p->arena, (r->rows[PRF_CHUNK_INFO] + READER_NOTES) *
+                                              sizeof *p->notes);
     if (p->marks == NULL || p->notes == NULL || reader_reserve_tree(r) < 0 ||
         reader_reserve_table(r, PRF_SCOPE_SITE, PRF_CHUNK_SITE, &p->sites) < 0 ||
         reader_reserve_table(r, PRF_SCOPE_EDGE, PRF_CHUNK_EDGE, &p->edges) < 0) {
         return PRF_ENOMEM;
     }
     return reader_reserve_metrics(r);
+}
+
+static int
+reader_note(struct reader *r, const char *format, ...)
+{
+    char text[256];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    char *note = prf_arena_strdup(&r->p->arena, text);
+    if (note == NULL) {
+        return PRF_ENOMEM;
+    }
+    r->p->notes[r->p->n_notes++] = note;
+    return 0;
+}
+
+/* What the backend recorded but does not show. */
+static int
+reader_trim(struct reader *r, const enum prf_fold *folds, struct prf_error *err)
+{
+    struct prf_trimmed trimmed;
+    int rc = prf_trim_tree(r->p, folds, r->max_depth, &trimmed, err);
+    if (rc == 0 && trimmed.n_hidden > 0) {
+        rc = reader_note(r,
+                         "%" PRId64
+                         " call%s of functions that are not shown (by file or "
+                         "name) count as their caller",
+                         trimmed.n_hidden, trimmed.n_hidden == 1 ? "" : "s");
+    }
+    if (rc == 0 && trimmed.n_deep > 0) {
+        rc = reader_note(r,
+                         "%" PRId64 " call%s deeper than %" PRId64
+                         " count as the function at that depth",
+                         trimmed.n_deep, trimmed.n_deep == 1 ? "" : "s", r->max_depth);
+    }
+    return rc;
 }
 
 static int
@@ -601,21 +674,17 @@ reader_fold(struct reader *r, struct prf_error *err)
             folds[n++] = r->schema[i].fold;
         }
     }
-    return r->p->sites.n == 0 ? prf_fold_tree(r->p, folds, err) : 0;
+    int rc = reader_trim(r, folds, err);
+    return rc == 0 && r->p->sites.n == 0 ? prf_fold_tree(r->p, folds, err) : rc;
 }
 
-static void
+static int
 reader_note_damage(struct reader *r)
 {
-    char text[128];
-    if (r->n_damaged > 0) {
-        snprintf(text, sizeof text,
-                 "%zu damaged entries of the recording were left out", r->n_damaged);
-        char *note = prf_arena_strdup(&r->p->arena, text);
-        if (note != NULL) {
-            r->p->notes[r->p->n_notes++] = note;
-        }
-    }
+    return r->n_damaged == 0
+               ? 0
+               : reader_note(r, "%zu damaged entries of the recording were left out",
+                             r->n_damaged);
 }
 
 size_t
@@ -645,6 +714,7 @@ prf_recording_parse(const void *data, size_t size, struct prf_profile **out,
         .end = prf_recording_size(data, size),
         .ns_per_tick = isfinite(h->ns_per_tick) ? h->ns_per_tick : 1.0,
         .p = calloc(1, sizeof *r.p),
+        .max_depth = -1,
     };
     int rc = PRF_ENOMEM;
     if (r.p == NULL) {
@@ -656,10 +726,9 @@ prf_recording_parse(const void *data, size_t size, struct prf_profile **out,
     if ((rc = reader_walk(&r, reader_visit_schema)) < 0 ||
         (rc = reader_codes(&r)) < 0 || (rc = reader_reserve(&r)) < 0 ||
         (rc = reader_walk(&r, reader_visit_rows)) < 0 ||
-        (rc = reader_fold(&r, err)) < 0) {
+        (rc = reader_fold(&r, err)) < 0 || (rc = reader_note_damage(&r)) < 0) {
         goto out;
     }
-    reader_note_damage(&r);
     *out = r.p;
     r.p = NULL;
 out:

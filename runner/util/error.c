@@ -14,6 +14,8 @@ prf_vfail(struct prf_error *err, int code, const char *format, va_list args)
     return code;
 }
 
+#undef prf_fail
+
 int
 prf_fail(struct prf_error *err, int code, const char *format, ...)
 {

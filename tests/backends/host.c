@@ -449,6 +449,27 @@ host_marks(const struct prf_profile *p)
     return list;
 }
 
+/* [(name, process, [at_ns], [value])] */
+static PyObject *
+host_series(const struct prf_profile *p)
+{
+    PyObject *list = PyList_New(0);
+    for (size_t i = 0; list != NULL && i < p->n_series; i++) {
+        const struct prf_series *s = &p->series[i];
+        PyObject *at = PyList_New(0), *values = PyList_New(0);
+        int rc = at == NULL || values == NULL ? -1 : 0;
+        for (size_t k = 0; rc == 0 && k < s->n; k++) {
+            rc = host_append(at, PyLong_FromUnsignedLongLong(s->at_ns[k]));
+            rc = rc < 0 ? rc : host_append(values, PyFloat_FromDouble(s->values[k]));
+        }
+        if (rc < 0 || host_append(list, Py_BuildValue("(sINN)", s->name, s->process, at,
+                                                      values)) < 0) {
+            Py_CLEAR(list);
+        }
+    }
+    return list;
+}
+
 static PyObject *
 host_notes(const struct prf_profile *p)
 {
@@ -470,6 +491,7 @@ host_profile(const struct prf_profile *p)
         host_set(dict, "metrics", host_metrics(p)) < 0 ||
         host_set(dict, "marks", host_marks(p)) < 0 ||
         host_set(dict, "notes", host_notes(p)) < 0 ||
+        host_set(dict, "series", host_series(p)) < 0 ||
         host_set(dict, "nodes", PyLong_FromSize_t(p->tree.n)) < 0 ||
         host_set(dict, "lost", PyLong_FromUnsignedLongLong(p->n_lost)) < 0 ||
         host_set(dict, "rounds", Py_BuildValue("s", p->rounds)) < 0) {

@@ -430,7 +430,10 @@ json_of_several_results_and_series(void **state)
     assert_int_equal(
         json_integer_value(get(json_array_get(get(result, "sites"), 0), "line")), 3);
     const json_t *rss = json_array_get(get(result, "series"), 0);
-    assert_int_equal(json_array_size(get(rss, "points")), 4);
+    assert_int_equal(json_array_size(get(rss, "at_ns")), 4);
+    assert_int_equal(json_array_size(get(rss, "values")), 4);
+    assert_int_equal(json_integer_value(json_array_get(get(rss, "at_ns"), 2)), 20);
+    assert_true(json_number_value(json_array_get(get(rss, "values"), 2)) == 4194304);
     json_decref(root);
     free(text);
     fixture_close(&a);

@@ -146,9 +146,9 @@ declared_columns(void **state)
                           "     7         1.000  /src/m.py:3(M.f)\n"
                           "     1         0.002  /src/m.py:2(M.f)\n"
                           "     7        -0.004  /src/m.py:5(M.f)\n");
-    assert_contains(text,
-                    "rss: 1.000 MiB to 4.000 MiB, last 2.000 MiB, 4 points in 30 ns");
-    assert_contains(text, "rss (child process 1): no points");
+    assert_contains(text, "rss: 1.000 MiB to 4.000 MiB (at 20 ns), last 2.000 MiB, "
+                          "4 points in 30 ns");
+    assert_contains(text, "rss, child 1: no points");
     free(text);
     fixture_close(&fx);
 }

@@ -1,0 +1,634 @@
+/* memory-time: the memory of the case over time, sampled by a thread of ours that needs
+   no GIL, with the peak that the kernel saw between the samples.
+
+   The thread owns the series and all its descriptors: it has a descriptor table of its
+   own where the kernel gives it one, so that the case neither sees nor closes them.
+   Marks come from the main thread, into chunks of another kind. Only Python's own count
+   of bytes (tracemalloc) is read with the GIL: there is no other way to ask for it. */
+#define _GNU_SOURCE 1
+#include "backends.h"
+
+#include <Python.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "procmem.h"
+#include "proctree.h"
+
+#define MEMORY_STACK ((size_t)256 << 10) /* address space; three pages are touched */
+#define MEMORY_PAGE 4096u
+#define MEMORY_DUTY 10 /* a costly reading is followed by so many times its time */
+
+enum memory_metric {
+    MEMORY_RSS, /* the first four are indexed by enum memory_backend */
+    MEMORY_PSS,
+    MEMORY_USS,
+    MEMORY_TRACED,
+    MEMORY_RSS_TOTAL, /* ... and these by it + 4 */
+    MEMORY_PSS_TOTAL,
+    MEMORY_USS_TOTAL,
+    MEMORY_PEAK,
+    MEMORY_START,
+    MEMORY_END,
+    MEMORY_INCREMENT,
+    MEMORY_MEAN,
+};
+
+enum memory_backend { BACKEND_RSS, BACKEND_PSS, BACKEND_USS, BACKEND_TRACED };
+
+/* Python's tracemalloc: what it counts since the start of the case. */
+struct memory_traced {
+    PyObject *module; /* strong; _tracemalloc */
+    bool started;     /* by us */
+};
+
+struct memory {
+    /* options */
+    int64_t interval_ns;
+    bool include_children, multiprocess;
+    char *backend_name;
+    char *plots, *keep; /* for the runner */
+    /* session */
+    struct prf_sink *sink;
+    enum memory_backend backend;
+    struct memory_traced traced;
+    struct prf_proctree tree;
+    pid_t owner;
+    bool running, peak_was_reset;
+    uint32_t n_marks;
+    uint64_t mark_ns;
+    pthread_t thread;
+    sem_t ready, stop;
+    /* the thread's, until it has been joined */
+    struct prf_procmem reader;
+    struct prf_rows points;
+    unsigned char *sealed; /* points before it are out of memory */
+    uint64_t start_ns;
+    uint64_t n_samples, n_failed;
+    int64_t costliest_ns; /* of a reading that walks pages */
+    double first, last, peak, sum;
+};
+
+static bool
+memory_has_tree(const struct memory *st)
+{
+    return st->include_children || st->multiprocess;
+}
+
+/* ---- the bytes that Python traced ---- */
+
+static int
+traced_open(struct memory_traced *traced, struct prf_error *err)
+{
+    traced->module = PyImport_ImportModule("_tracemalloc");
+    if (traced->module == NULL) {
+        PyErr_Clear();
+        return prf_fail(err, PRF_EUNAVAILABLE,
+                        "this Python has no tracemalloc; use another --backend");
+    }
+    return 0;
+}
+
+static bool
+traced_call(struct memory_traced *traced, const char *name, int64_t bytes[2])
+{
+    PyObject *got = PyObject_CallMethod(traced->module, name, NULL);
+    if (got != NULL && bytes != NULL) {
+        bytes[0] = PyLong_AsLongLong(PyTuple_GetItem(got, 0));
+        bytes[1] = PyLong_AsLongLong(PyTuple_GetItem(got, 1));
+    }
+    bool done = got != NULL && !PyErr_Occurred();
+    Py_XDECREF(got);
+    PyErr_Clear();
+    return done;
+}
+
+static int
+traced_start(struct memory_traced *traced, struct prf_error *err)
+{
+    PyObject *tracing = PyObject_CallMethod(traced->module, "is_tracing", NULL);
+    bool already = tracing == Py_True;
+    Py_XDECREF(tracing);
+    PyErr_Clear();
+    /* Where the case's file traces already, its counts and its peak are left alone. */
+    traced->started = !already && traced_call(traced, "start", NULL);
+    return already || traced->started
+               ? 0
+               : prf_fail(err, PRF_EPYTHON, "tracemalloc does not start");
+}
+
+static void
+traced_stop(struct memory_traced *traced)
+{
+    if (traced->started) {
+        traced_call(traced, "stop", NULL);
+        traced->started = false;
+    }
+}
+
+/* From the thread. It waits for the GIL, so a sample can come late, never wrong. No
+   collection starts here, which would run the case's finalizers in our thread. */
+static int64_t
+traced_read(struct memory_traced *traced)
+{
+    int64_t bytes[2] = {-1, -1};
+    PyGILState_STATE state = PyGILState_Ensure();
+    int collecting = PyGC_Disable();
+    bool done = traced_call(traced, "get_traced_memory", bytes);
+    if (collecting) {
+        PyGC_Enable();
+    }
+    PyGILState_Release(state);
+    return done ? bytes[0] : -1;
+}
+
+/* ---- the thread ---- */
+
+/* A descriptor table of its own, with nothing in it: copies of the case's descriptors
+   would keep pipes open that the case closes. Where the kernel (before 5.9) or a
+   sandbox refuses, the readers live in the table of the process, and watch out. */
+static void
+memory_own_descriptors(void)
+{
+#if defined(SYS_close_range)
+    (void)syscall(SYS_close_range, 0u, ~0u, 1u << 1 /* CLOSE_RANGE_UNSHARE */);
+#endif
+}
+
+/* Pages of the recording that are full leave this process: they would be part of the
+   memory that it measures. */
+static void
+memory_seal(struct memory *st)
+{
+    const struct prf_extent *e = &st->points.extent;
+    unsigned char *end = e->data + atomic_load(e->used);
+    if (st->sealed < e->data || st->sealed > end) {
+        st->sealed = e->data;
+    }
+    if (end - st->sealed > MEMORY_PAGE && st->sink->ops->seal != NULL) {
+        struct prf_extent full = {.data = st->sealed,
+                                  .capacity = (size_t)(end - st->sealed)};
+        st->sink->ops->seal(st->sink, &full);
+        st->sealed = end - (uintptr_t)end % MEMORY_PAGE;
+    }
+}
+
+static void
+memory_point(struct memory *st, unsigned series, uint32_t process, uint64_t at_ns,
+             double value)
+{
+    struct prf_rec_point *point = prf_rows_add(&st->points);
+    if (point != NULL) {
+        *point = (struct prf_rec_point){
+            .series = series, .process = process, .at_ns = at_ns, .value = value};
+        memory_seal(st);
+    }
+}
+
+static int64_t
+memory_read(struct memory *st)
+{
+    return st->backend == BACKEND_TRACED ? traced_read(&st->traced)
+                                         : prf_procmem_read(&st->reader);
+}
+
+static void
+memory_sample_children(struct memory *st, uint64_t at_ns)
+{
+    for (size_t i = 0; st->multiprocess && i < st->tree.n; i++) {
+        const struct prf_proctree_child *child = &st->tree.children[i];
+        if (child->bytes >= 0) {
+            memory_point(st, st->backend, child->number, at_ns, (double)child->bytes);
+        }
+    }
+}
+
+static void
+memory_sample(struct memory *st)
+{
+    uint64_t now = prf_clock_monotonic_ns();
+    st->start_ns = st->n_samples == 0 ? now : st->start_ns;
+    uint64_t at_ns = now - st->start_ns;
+    double value = (double)memory_read(st);
+    if (value < 0) {
+        st->n_failed++;
+        return;
+    }
+    unsigned series = st->backend;
+    if (memory_has_tree(st)) {
+        double children = (double)prf_proctree_sample(&st->tree);
+        value += st->include_children ? children : 0;
+        series += st->include_children ? MEMORY_RSS_TOTAL : 0;
+    }
+    memory_point(st, series, 0, at_ns, value);
+    memory_sample_children(st, at_ns);
+    if (st->n_samples++ == 0) {
+        st->first = st->peak = value;
+    }
+    st->last = value;
+    st->sum += value;
+    st->peak = value > st->peak ? value : st->peak;
+}
+
+static int64_t
+memory_thread_cpu_ns(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+    return ts.tv_sec * (int64_t)1000000000 + ts.tv_nsec;
+}
+
+/* A sample, and how long there is none to be after it. Walking pages takes milliseconds
+   of a process's time when it is large, and stops its mmap and page faults meanwhile.
+ */
+static int64_t
+memory_sample_costly(struct memory *st)
+{
+    int64_t begin_ns = memory_thread_cpu_ns();
+    memory_sample(st);
+    int64_t cost_ns = memory_thread_cpu_ns() - begin_ns;
+    st->costliest_ns = cost_ns > st->costliest_ns ? cost_ns : st->costliest_ns;
+    return MEMORY_DUTY * cost_ns;
+}
+
+/* Sleep until the deadline; true: it is time to stop. */
+static bool
+memory_wait(struct memory *st, uint64_t deadline_ns)
+{
+    const struct timespec deadline = {.tv_sec = (time_t)(deadline_ns / 1000000000u),
+                                      .tv_nsec = (long)(deadline_ns % 1000000000u)};
+    int rc;
+    do {
+        rc = sem_clockwait(&st->stop, CLOCK_MONOTONIC, &deadline);
+    } while (rc < 0 && errno == EINTR);
+    return rc == 0;
+}
+
+static void *
+memory_run(void *argument)
+{
+    struct memory *st = argument;
+    uint64_t interval_ns = (uint64_t)st->interval_ns, deadline_ns;
+    memory_own_descriptors();
+    memory_sample(st);
+    deadline_ns = st->start_ns;
+    sem_post(&st->ready);
+    for (int64_t rest_ns = 0;;) {
+        /* Ticks that were missed are not made up for. */
+        uint64_t now = prf_clock_monotonic_ns() + (uint64_t)rest_ns;
+        uint64_t late_ns = now > deadline_ns ? now - deadline_ns : 0;
+        deadline_ns += (late_ns / interval_ns + 1) * interval_ns;
+        bool stop = memory_wait(st, deadline_ns);
+        if (st->backend == BACKEND_RSS) {
+            memory_sample(st); /* the last one too, when it is time to stop */
+        } else {
+            rest_ns = memory_sample_costly(st);
+        }
+        if (stop) {
+            break;
+        }
+    }
+    prf_procmem_close(&st->reader);
+    return NULL;
+}
+
+/* No signal of the case's is ever handled by our thread. */
+static int
+memory_create_thread(struct memory *st, struct prf_error *err)
+{
+    pthread_attr_t attributes;
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, MEMORY_STACK);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int rc = pthread_create(&st->thread, &attributes, memory_run, st);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    if (rc != 0) {
+        return prf_fail(err, PRF_EIO, "cannot start the thread that samples: %s",
+                        strerror(rc));
+    }
+    pthread_setname_np(st->thread, "memory-time");
+    return 0;
+}
+
+static void
+memory_end_thread(struct memory *st)
+{
+    if (!st->running) {
+        return;
+    }
+    st->running = false;
+    if (getpid() != st->owner) {
+        return; /* a fork of the case has no such thread */
+    }
+    sem_post(&st->stop);
+    Py_BEGIN_ALLOW_THREADS /* it may be waiting for the GIL */
+        pthread_join(st->thread, NULL);
+    Py_END_ALLOW_THREADS
+}
+
+/* ---- the backend ---- */
+
+static enum memory_backend
+memory_find_backend(const char *name)
+{
+    static const struct {
+        const char *name;
+        enum memory_backend backend;
+    } names[] = {
+        {"pss", BACKEND_PSS},
+        {"psutil_pss", BACKEND_PSS},
+        {"uss", BACKEND_USS},
+        {"psutil_uss", BACKEND_USS},
+        {"tracemalloc", BACKEND_TRACED},
+    };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (strcmp(names[i].name, name) == 0) {
+            return names[i].backend;
+        }
+    }
+    return BACKEND_RSS;
+}
+
+static int
+memory_probe(struct prf_error *err)
+{
+    struct prf_procmem reader;
+    int rc = prf_procmem_open(&reader, 0, PRF_PROCMEM_RSS, err);
+    if (rc == 0) {
+        prf_procmem_close(&reader);
+    }
+    return rc;
+}
+
+static int
+memory_open(void *state, const struct prf_session *session, struct prf_error *err)
+{
+    struct memory *st = state;
+    int rc = 0;
+    st->sink = session->sink;
+    st->owner = getpid();
+    st->backend = memory_find_backend(st->backend_name);
+    st->reader.fd = -1;
+    prf_rows_init(&st->points, st->sink, PRF_CHUNK_SERIES,
+                  sizeof(struct prf_rec_point));
+    sem_init(&st->ready, 0, 0);
+    sem_init(&st->stop, 0, 0);
+    if (st->backend == BACKEND_TRACED) {
+        if (memory_has_tree(st)) {
+            return prf_fail(err, PRF_EUSAGE,
+                            "tracemalloc knows this process only: --backend "
+                            "tracemalloc excludes --include-children and "
+                            "--multiprocess");
+        }
+        return traced_open(&st->traced, err);
+    }
+    /* Before the measured region: a kernel that does not tell is an error at once. */
+    rc = prf_procmem_open(&st->reader, 0, (enum prf_procmem_kind)st->backend, err);
+    prf_procmem_close(&st->reader);
+    if (rc == 0 && memory_has_tree(st)) {
+        rc = prf_proctree_init(&st->tree, (enum prf_procmem_kind)st->backend, err);
+    }
+    return rc;
+}
+
+static int
+memory_start(void *state, struct prf_round *round, struct prf_error *err)
+{
+    struct memory *st = state;
+    int rc = 0;
+    (void)round;
+    st->n_marks = 0;
+    if (st->backend == BACKEND_TRACED) {
+        rc = traced_start(&st->traced, err);
+    } else if (st->backend == BACKEND_RSS) {
+        st->peak_was_reset = prf_procmem_reset_peak();
+    }
+    if (rc == 0) {
+        rc = memory_create_thread(st, err);
+    }
+    if (rc < 0) {
+        traced_stop(&st->traced);
+        return rc;
+    }
+    st->running = true;
+    Py_BEGIN_ALLOW_THREADS while (sem_wait(&st->ready) < 0)
+    {
+    }
+    Py_END_ALLOW_THREADS st->mark_ns = st->start_ns;
+    return 0;
+}
+
+/* What the kernel saw between the samples: the case alone is part of any sum. */
+static void
+memory_true_peak(struct memory *st)
+{
+    int64_t bytes[2] = {-1, -1};
+    if (st->backend == BACKEND_TRACED && st->traced.started) {
+        traced_call(&st->traced, "get_traced_memory", bytes);
+    } else if (st->peak_was_reset) {
+        bytes[1] = prf_procmem_peak();
+    }
+    st->peak = (double)bytes[1] > st->peak ? (double)bytes[1] : st->peak;
+}
+
+static int
+memory_stop(void *state, const struct prf_round *round, struct prf_error *err)
+{
+    struct memory *st = state;
+    (void)round;
+    (void)err;
+    memory_end_thread(st);
+    if (st->n_samples > 0) {
+        memory_true_peak(st);
+    }
+    traced_stop(&st->traced);
+    return PRF_DONE;
+}
+
+static void
+memory_mark(void *state, const char *name)
+{
+    struct memory *st = state;
+    uint64_t now = prf_clock_monotonic_ns();
+    if (getpid() != st->owner) {
+        return; /* a fork has no part in the result */
+    }
+    struct prf_rec_mark mark = {
+        .index = st->n_marks++,
+        .at_ns = (double)(now - st->start_ns),
+        .delta_ns = (double)(now - st->mark_ns),
+        .n = 1,
+    };
+    prf_sink_mark(st->sink, &mark, name);
+    st->mark_ns = prf_clock_monotonic_ns();
+}
+
+static void
+memory_note_costs(const struct memory *st, struct prf_sink *sink)
+{
+    char note[192];
+    if (st->costliest_ns * MEMORY_DUTY > st->interval_ns) {
+        snprintf(note, sizeof note,
+                 "reading '%s' took up to %.1f ms: samples are further apart than the "
+                 "interval where it would have taken more than a tenth of the time",
+                 st->backend_name, (double)st->costliest_ns / 1e6);
+        prf_sink_info(sink, PRF_INFO_NOTE, note);
+    }
+}
+
+static void
+memory_note(const struct memory *st, struct prf_sink *sink)
+{
+    memory_note_costs(st, sink);
+    if (st->backend == BACKEND_RSS && !st->peak_was_reset) {
+        prf_sink_info(sink, PRF_INFO_NOTE,
+                      "the kernel does not let the high-water mark begin anew "
+                      "(/proc/self/clear_refs): the peak is that of the samples");
+    }
+    if (st->backend == BACKEND_TRACED && !st->traced.started && st->n_samples > 0) {
+        prf_sink_info(sink, PRF_INFO_NOTE,
+                      "tracemalloc was tracing before the case began: what was "
+                      "allocated earlier counts, and the peak is that of the samples");
+    }
+    if (st->n_failed > 0) {
+        sink->ops->lost(sink, st->n_failed);
+    }
+    if (st->tree.n_missed > 0) {
+        prf_sink_info(sink, PRF_INFO_NOTE,
+                      "there were more child processes at once than are followed "
+                      "(1024): the others are not in the result");
+    }
+}
+
+static int
+memory_collect(void *state, struct prf_sink *sink, struct prf_error *err)
+{
+    struct memory *st = state;
+    struct prf_rows samples;
+    (void)err;
+    memory_note(st, sink);
+    if (st->n_samples == 0) {
+        return 0;
+    }
+    prf_rows_init(&samples, sink, PRF_CHUNK_SAMPLE, sizeof(struct prf_rec_sample));
+    prf_sink_sample(&samples, MEMORY_PEAK, 0, st->peak);
+    prf_sink_sample(&samples, MEMORY_START, 0, st->first);
+    prf_sink_sample(&samples, MEMORY_END, 0, st->last);
+    prf_sink_sample(&samples, MEMORY_INCREMENT, 0, st->peak - st->first);
+    prf_sink_sample(&samples, MEMORY_MEAN, 0, st->sum / (double)st->n_samples);
+    return 0;
+}
+
+static void
+memory_close(void *state)
+{
+    struct memory *st = state;
+    memory_end_thread(st);
+    traced_stop(&st->traced);
+    Py_CLEAR(st->traced.module);
+    prf_proctree_release(&st->tree);
+}
+
+static const char *const memory_aliases[] = {"memory-profiler-time", NULL};
+
+static const struct prf_metric memory_metrics[] = {
+    [MEMORY_RSS] = {"rss", "bytes", PRF_SCOPE_SERIES, PRF_BETTER_LESS, PRF_FOLD_NONE,
+                    "resident set of a process"},
+    [MEMORY_PSS] = {"pss", "bytes", PRF_SCOPE_SERIES, PRF_BETTER_LESS, PRF_FOLD_NONE,
+                    "resident set of a process, its part of shared pages"},
+    [MEMORY_USS] = {"uss", "bytes", PRF_SCOPE_SERIES, PRF_BETTER_LESS, PRF_FOLD_NONE,
+                    "resident set of a process, without shared pages"},
+    [MEMORY_TRACED] = {"traced", "bytes", PRF_SCOPE_SERIES, PRF_BETTER_LESS,
+                       PRF_FOLD_NONE, "what Python allocated and did not free"},
+    [MEMORY_RSS_TOTAL] = {"rss_total", "bytes", PRF_SCOPE_SERIES, PRF_BETTER_LESS,
+                          PRF_FOLD_NONE, "resident sets of the case and its children"},
+    [MEMORY_PSS_TOTAL] = {"pss_total", "bytes", PRF_SCOPE_SERIES, PRF_BETTER_LESS,
+                          PRF_FOLD_NONE, "the same with their parts of shared pages"},
+    [MEMORY_USS_TOTAL] = {"uss_total", "bytes", PRF_SCOPE_SERIES, PRF_BETTER_LESS,
+                          PRF_FOLD_NONE, "the same without shared pages"},
+    [MEMORY_PEAK] = {"peak", "bytes", PRF_SCOPE_RESULT, PRF_BETTER_LESS, PRF_FOLD_NONE,
+                     "most memory at one time"},
+    [MEMORY_START] = {"start", "bytes", PRF_SCOPE_RESULT, PRF_BETTER_NONE,
+                      PRF_FOLD_NONE, "memory before the case"},
+    [MEMORY_END] = {"end", "bytes", PRF_SCOPE_RESULT, PRF_BETTER_NONE, PRF_FOLD_NONE,
+                    "memory after the case"},
+    [MEMORY_INCREMENT] = {"increment", "bytes", PRF_SCOPE_RESULT, PRF_BETTER_LESS,
+                          PRF_FOLD_NONE, "from the start to the peak"},
+    [MEMORY_MEAN] = {"mean", "bytes", PRF_SCOPE_RESULT, PRF_BETTER_LESS, PRF_FOLD_NONE,
+                     "mean of the samples"},
+    {NULL},
+};
+
+static const struct prf_option memory_options[] = {
+    {.type = PRF_OPT_DURATION,
+     .short_name = 'T',
+     .name = "interval",
+     .offset = offsetof(struct memory, interval_ns),
+     .def = "0.1",
+     .min = 0.001,
+     .max = 3600,
+     .unit = "TIME",
+     .help = "time between samples, in seconds or as '10ms'; at least 1ms"},
+    {.type = PRF_OPT_FLAG,
+     .short_name = 'C',
+     .name = "include-children",
+     .offset = offsetof(struct memory, include_children),
+     .help = "the sum over the case and the processes that it starts"},
+    {.type = PRF_OPT_FLAG,
+     .short_name = 'M',
+     .name = "multiprocess",
+     .offset = offsetof(struct memory, multiprocess),
+     .help = "a curve for each process that the case starts"},
+    {.type = PRF_OPT_CHOICE,
+     .name = "backend",
+     .offset = offsetof(struct memory, backend_name),
+     .def = "rss",
+     .choices = "rss|pss|uss|tracemalloc|psutil|psutil_pss|psutil_uss|posix",
+     .help = "which memory: resident, with a part of what is shared (pss), without "
+             "(uss), or what Python allocated"},
+    {.type = PRF_OPT_STRING,
+     .name = "plots-directory",
+     .offset = offsetof(struct memory, plots),
+     .unit = "FOLDER",
+     .choices = "svg",
+     .flags = PRF_OPT_OUTPUT,
+     .help = "write a plot of each result to this folder"},
+    {.type = PRF_OPT_STRING,
+     .name = "keep-file",
+     .offset = offsetof(struct memory, keep),
+     .unit = "FOLDER",
+     .choices = "mprof",
+     .implied = "./",
+     .flags = PRF_OPT_OUTPUT | PRF_OPT_OPTIONAL,
+     .help = "write the samples of each result to a file that mprof reads"},
+    PRF_OPTIONS_END,
+};
+
+const struct prf_backend prf_memory_time = {
+    .abi = PRF_BACKEND_ABI,
+    .name = "memory-time",
+    .aliases = memory_aliases,
+    .summary = "resident memory over time, with children and marks; true peak",
+    .state_size = sizeof(struct memory),
+    .metrics = memory_metrics,
+    .options = memory_options,
+    .probe = memory_probe,
+    .open = memory_open,
+    .start = memory_start,
+    .stop = memory_stop,
+    .mark = memory_mark,
+    .collect = memory_collect,
+    .close = memory_close,
+};

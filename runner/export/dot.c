@@ -1,0 +1,360 @@
+/* Format "dot": the graph as a program for Graphviz. Everything that came from a
+   program goes through dot_put_text or dot_put_html: names may hold quotes, angle
+   brackets, entities and escapes. */
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+#include "colormap.h"
+#include "formats.h"
+#include "graph_model.h"
+#include "label.h"
+#include "units.h"
+
+#define DOT_BAR_CELLS 21 /* colours of the legend, every 5 % */
+
+struct dot {
+    const struct prf_graph *graph;
+    const struct prf_colormap *colors;
+    struct prf_strbuf *out;
+    struct prf_strbuf text; /* scratch */
+};
+
+/* Inside a quoted string of attributes with escapes and entities (labels, tooltips). */
+static void
+dot_put_text(struct dot *dot, const char *text)
+{
+    for (const char *s = text; *s != '\0'; s++) {
+        switch (*s) {
+        case '"':
+            prf_strbuf_adds(dot->out, "\\\"");
+            break;
+        case '\\':
+            prf_strbuf_adds(dot->out, "\\\\");
+            break;
+        case '&':
+            prf_strbuf_adds(dot->out, "&amp;");
+            break;
+        default:
+            prf_strbuf_addc(dot->out, *s);
+        }
+    }
+}
+
+/* Inside an HTML-like label. */
+static void
+dot_put_html(struct dot *dot, const char *text)
+{
+    for (const char *s = text; *s != '\0'; s++) {
+        switch (*s) {
+        case '<':
+            prf_strbuf_adds(dot->out, "&lt;");
+            break;
+        case '>':
+            prf_strbuf_adds(dot->out, "&gt;");
+            break;
+        case '&':
+            prf_strbuf_adds(dot->out, "&amp;");
+            break;
+        case '"':
+            prf_strbuf_adds(dot->out, "&quot;");
+            break;
+        default:
+            prf_strbuf_addc(dot->out, *s);
+        }
+    }
+}
+
+/* `text` on one line, without control characters and invalid bytes; until the next. */
+static const char *
+dot_visible(struct dot *dot, const char *text)
+{
+    prf_strbuf_clear(&dot->text);
+    prf_visible_add(&dot->text, text, PRF_VISIBLE_LINE);
+    return prf_strbuf_text(&dot->text);
+}
+
+static void
+dot_put_time(struct dot *dot, int64_t ns)
+{
+    char text[PRF_UNIT_TEXT];
+    prf_strbuf_adds(dot->out, prf_format_time((double)ns, dot->graph->options.units,
+                                              text, sizeof text));
+}
+
+static void
+dot_put_share(struct dot *dot, int64_t ns)
+{
+    prf_strbuf_addf(dot->out, " (%.1f %%)", 100.0 * prf_graph_share(dot->graph, ns));
+}
+
+static void
+dot_put_color(struct dot *dot, struct prf_color c)
+{
+    prf_strbuf_addf(dot->out, "\"#%02x%02x%02x\"", c.red, c.green, c.blue);
+}
+
+static const char *
+dot_text_color(const struct dot *dot, double share, struct prf_color color)
+{
+    const char *how = dot->graph->options.comparator;
+    bool white = strcmp(how, "greater") == 0 ? share > 0.5
+                 : strcmp(how, "lower") == 0 ? share < 0.5
+                                             : prf_color_is_dark(color);
+    return white ? "white" : "black";
+}
+
+static void
+dot_put_node(struct dot *dot, size_t i)
+{
+    const struct prf_graph_node *n = &dot->graph->nodes[i];
+    bool by_own = strcmp(dot->graph->options.color_by, "own") == 0;
+    double share = prf_graph_share(dot->graph, by_own ? n->own_ns : n->cumulative_ns);
+    struct prf_color color = prf_colormap_at(dot->colors, share);
+    prf_strbuf_addf(dot->out, "    n%zu [label=\"", i);
+    dot_put_text(dot, n->name);
+    prf_strbuf_addf(dot->out, "\\n%" PRId64, n->calls);
+    if (n->primitive != n->calls) {
+        prf_strbuf_addf(dot->out, "/%" PRId64, n->primitive);
+    }
+    prf_strbuf_addf(dot->out, " call%s\\ntotal ", n->calls == 1 ? "" : "s");
+    dot_put_time(dot, n->cumulative_ns);
+    dot_put_share(dot, n->cumulative_ns);
+    prf_strbuf_adds(dot->out, "\\nown ");
+    dot_put_time(dot, n->own_ns);
+    dot_put_share(dot, n->own_ns);
+    prf_strbuf_adds(dot->out, "\", fillcolor=");
+    dot_put_color(dot, color);
+    prf_strbuf_addf(dot->out, ", fontcolor=%s, tooltip=\"",
+                    dot_text_color(dot, share, color));
+    dot_put_text(dot, dot_visible(dot, n->code->qualname));
+    if (n->code->file[0] != '\0') {
+        prf_strbuf_adds(dot->out, " (");
+        dot_put_text(dot, dot_visible(dot, n->code->file));
+        prf_strbuf_addf(dot->out, ":%" PRIu32 ")", n->code->first_line);
+    }
+    prf_strbuf_adds(dot->out, "\"];\n");
+}
+
+/* Nodes are in the order of their groups. */
+static void
+dot_put_groups(struct dot *dot)
+{
+    const struct prf_graph *g = dot->graph;
+    for (size_t group = 0, i = 0; group < g->n_groups; group++) {
+        prf_strbuf_addf(dot->out, "  subgraph cluster_%zu {\n    label=\"", group);
+        dot_put_text(dot, g->groups[group]);
+        prf_strbuf_adds(dot->out, "\";\n");
+        for (; i < g->n_nodes && g->nodes[i].group == group; i++) {
+            dot_put_node(dot, i);
+        }
+        prf_strbuf_adds(dot->out, "  }\n");
+    }
+}
+
+/* Lines on white: the light end of a map would not be seen. */
+static struct prf_color
+dot_line_color(struct prf_color c)
+{
+    while (!prf_color_is_dark(c)) {
+        c.red = (unsigned char)(c.red * 0.9);
+        c.green = (unsigned char)(c.green * 0.9);
+        c.blue = (unsigned char)(c.blue * 0.9);
+    }
+    return c;
+}
+
+static void
+dot_put_edge(struct dot *dot, const struct prf_graph_edge *e)
+{
+    double share = prf_graph_share(dot->graph, e->cumulative_ns);
+    prf_strbuf_addf(dot->out,
+                    "  n%" PRIu32 " -> n%" PRIu32 " [label=\"%" PRId64 " ×\\n", e->from,
+                    e->to, e->calls);
+    dot_put_time(dot, e->cumulative_ns);
+    prf_strbuf_addf(dot->out, "\", penwidth=%.2f, arrowsize=%.2f, color=",
+                    0.6 + 3.4 * sqrt(share), 0.5 + 0.4 * sqrt(share));
+    dot_put_color(dot, dot_line_color(prf_colormap_at(dot->colors, share)));
+    prf_strbuf_adds(dot->out, ", tooltip=\"");
+    dot_put_text(dot, dot->graph->nodes[e->from].name);
+    prf_strbuf_adds(dot->out, " calls ");
+    dot_put_text(dot, dot->graph->nodes[e->to].name);
+    prf_strbuf_adds(dot->out, "\"];\n");
+}
+
+static void
+dot_open_line(struct dot *dot)
+{
+    prf_strbuf_adds(dot->out, "<TR><TD ALIGN=\"LEFT\">");
+}
+
+static void
+dot_close_line(struct dot *dot)
+{
+    prf_strbuf_adds(dot->out, "</TD></TR>\n");
+}
+
+static void
+dot_put_line(struct dot *dot, const char *text)
+{
+    dot_open_line(dot);
+    dot_put_html(dot, dot_visible(dot, text));
+    dot_close_line(dot);
+}
+
+static void
+dot_put_bar(struct dot *dot)
+{
+    bool by_own = strcmp(dot->graph->options.color_by, "own") == 0;
+    dot_open_line(dot);
+    prf_strbuf_addf(
+        dot->out,
+        "<TABLE BORDER=\"0\" CELLBORDER=\"0\" CELLSPACING=\"0\" "
+        "CELLPADDING=\"2\"><TR><TD>colour: %s, share of the total&#160; 0 %%"
+        "</TD>",
+        by_own ? "own time" : "time with what it calls");
+    for (int i = 0; i < DOT_BAR_CELLS; i++) {
+        prf_strbuf_adds(dot->out, "<TD WIDTH=\"9\" BGCOLOR=");
+        dot_put_color(dot,
+                      prf_colormap_at(dot->colors, (double)i / (DOT_BAR_CELLS - 1)));
+        prf_strbuf_adds(dot->out, "></TD>");
+    }
+    prf_strbuf_adds(dot->out, "<TD>100 %</TD></TR></TABLE>");
+    dot_close_line(dot);
+}
+
+static void
+dot_put_total(struct dot *dot)
+{
+    const struct prf_graph *g = dot->graph;
+    dot_open_line(dot);
+    dot_put_html(dot, dot_visible(dot, g->result->profiler));
+    prf_strbuf_adds(dot->out, ": ");
+    dot_put_time(dot, g->total_ns);
+    prf_strbuf_addf(dot->out, " in all threads, %" PRId64 " call%s of %zu function%s",
+                    g->total_calls, g->total_calls == 1 ? "" : "s", g->n_functions,
+                    g->n_functions == 1 ? "" : "s");
+    dot_close_line(dot);
+}
+
+/* What the picture leaves out. */
+static void
+dot_put_left_out(struct dot *dot)
+{
+    const struct prf_graph *g = dot->graph;
+    char text[128];
+    if (g->n_below_min > 0) {
+        snprintf(text, sizeof text, "%zu function%s below %g %% not shown",
+                 g->n_below_min, g->n_below_min == 1 ? "" : "s",
+                 g->options.min_percent);
+        dot_put_line(dot, text);
+    }
+    if (g->n_below_top > 0) {
+        snprintf(text, sizeof text,
+                 "%zu function%s not shown: the %" PRIu64 " with the most time are",
+                 g->n_below_top, g->n_below_top == 1 ? "" : "s", g->options.top_k);
+        dot_put_line(dot, text);
+    }
+    if (g->n_thin > 0) {
+        snprintf(text, sizeof text, "%zu arrow%s below %g %% not shown", g->n_thin,
+                 g->n_thin == 1 ? "" : "s", g->options.min_percent);
+        dot_put_line(dot, text);
+    }
+}
+
+static void
+dot_put_legend(struct dot *dot)
+{
+    const struct prf_profile *p = dot->graph->result->profile;
+    char lost[64];
+    prf_strbuf_addf(dot->out,
+                    "  label=<<FONT POINT-SIZE=\"%" PRIu64 "\"><TABLE BORDER=\"0\" "
+                    "CELLSPACING=\"0\" CELLPADDING=\"1\">\n<TR><TD ALIGN=\"LEFT\"><B>",
+                    dot->graph->options.font_size + 1);
+    dot_put_html(dot, dot_visible(dot, dot->graph->result->case_id));
+    prf_strbuf_adds(dot->out, "</B></TD></TR>\n");
+    dot_put_total(dot);
+    dot_put_bar(dot);
+    dot_put_line(dot, "box: calls (/ those not under itself); total: time with what it "
+                      "calls; own: without");
+    dot_put_line(dot, "arrow: calls from there, and their time with what they call");
+    dot_put_left_out(dot);
+    for (size_t i = 0; i < p->n_notes; i++) {
+        dot_put_line(dot, p->notes[i]);
+    }
+    if (p->n_lost > 0) {
+        snprintf(lost, sizeof lost,
+                 "%" PRIu64 " event%s lost: the picture is incomplete", p->n_lost,
+                 p->n_lost == 1 ? "" : "s");
+        dot_put_line(dot, lost);
+    }
+    prf_strbuf_adds(dot->out, "</TABLE></FONT>>;\n");
+}
+
+static void
+dot_put_head(struct dot *dot)
+{
+    const struct prf_graph_options *o = &dot->graph->options;
+    prf_strbuf_adds(dot->out, "digraph calls {\n  charset=\"UTF-8\"; bgcolor=white; "
+                              "labelloc=t; labeljust=l; style=rounded; color=gray60;\n"
+                              "  fontname=\"");
+    dot_put_text(dot, dot_visible(dot, o->font));
+    prf_strbuf_addf(dot->out, "\"; fontsize=%" PRIu64 ";\n", o->group_font_size);
+    prf_strbuf_adds(dot->out,
+                    "  node [shape=box, style=filled, penwidth=0.5, color=gray50, "
+                    "margin=\"0.08,0.04\", height=0, fontname=\"");
+    dot_put_text(dot, dot_visible(dot, o->font));
+    prf_strbuf_addf(dot->out, "\", fontsize=%" PRIu64 "];\n", o->font_size);
+    prf_strbuf_adds(dot->out, "  edge [fontcolor=gray25, fontname=\"");
+    dot_put_text(dot, dot_visible(dot, o->font));
+    prf_strbuf_addf(dot->out, "\", fontsize=%" PRIu64 "];\n", o->font_size);
+}
+
+int
+prf_graph_dot(const struct prf_graph *graph, struct prf_strbuf *out,
+              struct prf_error *err)
+{
+    struct dot dot = {.graph = graph,
+                      .colors = prf_colormap_find(graph->options.colormap),
+                      .out = out,
+                      .text = PRF_STRBUF_INIT};
+    dot_put_head(&dot);
+    dot_put_groups(&dot);
+    for (size_t i = 0; i < graph->n_edges; i++) {
+        dot_put_edge(&dot, &graph->edges[i]);
+    }
+    dot_put_legend(&dot);
+    prf_strbuf_adds(out, "}\n");
+    bool failed = out->failed || dot.text.failed;
+    prf_strbuf_release(&dot.text);
+    return failed ? prf_fail(err, PRF_ENOMEM, "out of memory") : 0;
+}
+
+static int
+dot_write(const struct prf_run *run, const struct prf_result *const *results, size_t n,
+          const struct prf_export_options *options, FILE *out, struct prf_error *err)
+{
+    struct prf_graph graph;
+    struct prf_strbuf text = PRF_STRBUF_INIT;
+    (void)n;
+    int rc = prf_graph_build(&graph, run, results[0], options, err);
+    if (rc == 0) {
+        rc = prf_graph_dot(&graph, &text, err);
+    }
+    if (rc == 0) {
+        fwrite(prf_strbuf_text(&text), 1, text.len, out);
+    }
+    prf_strbuf_release(&text);
+    prf_graph_release(&graph);
+    return rc;
+}
+
+const struct prf_exporter prf_exporter_dot = {
+    .name = "dot",
+    .extension = ".dot",
+    .summary = "who calls whom, for Graphviz",
+    .needs = PRF_MODEL_SITES | PRF_MODEL_EDGES,
+    .columns = prf_call_columns,
+    .write = dot_write,
+    .single = true,
+};
