@@ -82,6 +82,15 @@ struct tracer_thread {
    code, but may allocate. */
 bool prf_tracer_room(struct tracer *st, struct tracer_thread *t, size_t bytes);
 
+/* No more events on this thread; calls that are open stay so in the stream. */
+void prf_tracer_thread_finish(struct tracer *st, struct tracer_thread *t);
+
+/* From now on the active tracer hears of forks. Idempotent. */
+void prf_tracer_watch_forks(void);
+
+/* The hook. */
+extern const struct prf_call_ops prf_tracer_call_ops;
+
 /* The tracer that runs in this process, or NULL. */
 struct tracer *prf_tracer_active(void);
 

@@ -169,8 +169,8 @@ writer_seal(struct prf_sink *sink, const struct prf_extent *extent)
     uintptr_t from = ((uintptr_t)extent->data + 4095) & ~(uintptr_t)4095;
     uintptr_t to = ((uintptr_t)extent->data + extent->capacity) & ~(uintptr_t)4095;
     if (to > from) {
-        madvise((void *)from, to - from,
-                MADV_DONTNEED); // NOLINT(performance-no-int-to-ptr)
+        // NOLINTNEXTLINE(performance-no-int-to-ptr)
+        madvise((void *)from, to - from, MADV_DONTNEED);
     }
 }
 
@@ -283,8 +283,6 @@ writer_copy_parent(struct prf_writer *w, const struct segment *segments, size_t 
     }
     return n_codes == 0 ? 0 : -1;
 }
-
-static void writer_init_header(struct prf_writer *w, double ns_per_tick);
 
 /* The parent's segments stay mapped: rows that nobody reads are still written there. */
 static int
