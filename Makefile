@@ -42,6 +42,8 @@ libcmocka-dev: pkg-config --exists cmocka
 python3-pytest: $(SYSTEM_PYTHON) -c "import pytest"
 python3-venv: $(SYSTEM_PYTHON) -c "import ensurepip"
 git: git --version
+graphviz: dot -V
+valgrind: command -v callgrind_annotate
 endef
 define NEEDED_TO_INSTALL
 go-md2man: command -v go-md2man
@@ -142,8 +144,13 @@ bench:
 	rc=0
 	$(SYSTEM_PYTHON) tests/bench/bench_process.py --run build/bench/bin/pyprofiler-run "$${pythons[@]}" || rc=1
 	$(SYSTEM_PYTHON) tests/bench/bench_stopwatch.py --run build/bench/bin/pyprofiler-run "$${pythons[@]}" || rc=1
+	$(SYSTEM_PYTHON) tests/bench/bench_memory_time.py --build build/bench --pyperformance "$$programs" "$${venvs[@]}" || rc=1
+	$(SYSTEM_PYTHON) tests/bench/bench_passthrough.py --build build/bench --pyperformance "$$programs" "$${venvs[@]}" || rc=1
 	build/bench/bin/bench_store || rc=1
 	$(SYSTEM_PYTHON) tests/bench/bench_call.py --build build/bench --pyperformance "$$programs" "$${venvs[@]}" || rc=1
+	$(SYSTEM_PYTHON) tests/bench/bench_tracer.py --build build/bench --pyperformance "$$programs" "$${venvs[@]}" || rc=1
+	$(SYSTEM_PYTHON) tests/bench/bench_callgraph.py --build build/bench --pyperformance "$$programs" "$${venvs[@]}" || rc=1
+	$(SYSTEM_PYTHON) tests/bench/bench_tracemalloc.py --build build/bench --pyperformance "$$programs" "$${venvs[@]}" || rc=1
 	exit $$rc
 
 tidy:

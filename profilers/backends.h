@@ -6,6 +6,7 @@
 
 extern const struct prf_backend prf_stopwatch;
 extern const struct prf_backend prf_call;
+extern const struct prf_backend prf_tracemalloc;
 extern const struct prf_backend prf_callgraph;
 extern const struct prf_backend prf_memory_time;
 extern const struct prf_backend prf_tracer;

@@ -6,6 +6,7 @@
 const struct prf_backend *const prf_backends[] = {
     &prf_stopwatch,
     &prf_call,
+    &prf_tracemalloc,
     &prf_callgraph,
     &prf_memory_time,
     &prf_tracer,

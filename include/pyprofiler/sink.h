@@ -130,6 +130,8 @@ char *prf_sink_info_slot(struct prf_sink *sink, const char *key, size_t size);
 /* Source of a function whose lines are sites: "<code id> <first line>\n" and its lines.
  */
 #define PRF_INFO_SOURCE "source"
+/* Id of the stack of the allocation that made the peak of what was held. */
+#define PRF_INFO_PEAK "peak_stack"
 #define PRF_INFO_ROUNDS "rounds" /* stopwatch: JSON object, how it was measured */
 
 #pragma GCC visibility pop

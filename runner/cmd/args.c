@@ -13,6 +13,7 @@ struct args_match {
     const struct prf_option *option;
     const struct prf_option_group *group;
     bool negated;
+    bool shortened;
 };
 
 const struct prf_option *
@@ -117,6 +118,7 @@ args_find_long(const struct prf_option_group *groups, const char *name,
     int n = args_prefixed(groups, name, out, &other);
     if (n == 1) {
         out->negated = false;
+        out->shortened = true;
         return 0;
     }
     if (n > 1) {
@@ -173,6 +175,7 @@ args_long(struct prf_args *args, const struct prf_option_group *groups, const ch
         return rc;
     }
     out->text = arg[n] == '=' ? arg + n + 1 : NULL;
+    out->shortened = m.shortened;
     return args_value(args, &m, out, err);
 }
 

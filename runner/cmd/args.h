@@ -30,6 +30,7 @@ struct prf_arg {
     const struct prf_option *option;
     const struct prf_option_group *group;
     const char *text; /* its value, NULL: none was given */
+    bool shortened;   /* only the beginning of its name was given */
 };
 
 enum prf_arg_kind { PRF_ARG_END = 0, PRF_ARG_WORD, PRF_ARG_OPTION };

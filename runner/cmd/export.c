@@ -255,7 +255,7 @@ export_go(const struct export_options *o, const char *what, struct prf_error *er
         rc = prf_stored_select(store, &request, &stored, err);
     }
     if (rc == 0) {
-        rc = prf_stored_complete(store, &stored, err);
+        rc = prf_stored_complete(store, &stored, 0, err);
     }
     if (rc == 0) {
         rc = export_check(exporter, &stored.results[0], err);

@@ -337,6 +337,7 @@ run_finish(struct prf_running *r)
 {
     struct prf_error err = {0};
     r->run.duration_ns = prf_wall_ns() - r->run.started_ns;
+    r->run.interrupted = r->interrupted;
     r->totals.duration_ns = r->run.duration_ns;
     if (r->store != NULL && !r->store_failed &&
         prf_store_finish_run(r->store, r->run.id, r->run.duration_ns, &err) < 0) {

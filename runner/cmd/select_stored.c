@@ -220,7 +220,10 @@ prf_stored_release(struct prf_stored *stored)
     for (size_t i = 0; i < stored->n_runs; i++) {
         prf_run_release(&stored->runs[i]);
     }
-    prf_profile_free(stored->replaced);
+    for (size_t i = 0; stored->replaced != NULL && i < stored->n; i++) {
+        prf_profile_free(stored->replaced[i]);
+    }
+    free(stored->replaced);
     free(stored->results);
     free(stored->runs);
     free(stored->run_of);
@@ -246,14 +249,20 @@ prf_stored_write(const struct prf_stored *stored, const struct prf_exporter *exp
 }
 
 int
-prf_stored_complete(struct prf_store *store, struct prf_stored *stored,
+prf_stored_complete(struct prf_store *store, struct prf_stored *stored, size_t index,
                     struct prf_error *err)
 {
-    struct prf_result *result = &stored->results[0];
+    struct prf_result *result = &stored->results[index];
     struct prf_profile *before = result->profile, *profile = NULL;
     struct prf_error why = {0};
     void *data = NULL;
     size_t size = 0;
+    if (stored->replaced == NULL) {
+        stored->replaced = calloc(stored->n + 1, sizeof(struct prf_profile *));
+    }
+    if (stored->replaced == NULL) {
+        return prf_fail(err, PRF_ENOMEM, "out of memory");
+    }
     int rc = prf_store_recording(store, result->id, &data, &size, &why);
     if (rc == 0) {
         rc = prf_recording_parse(data, size, &profile, &why);
@@ -269,7 +278,7 @@ prf_stored_complete(struct prf_store *store, struct prf_stored *stored,
         profile->notes = before->notes;
         profile->n_notes = before->n_notes;
     }
-    stored->replaced = before;
+    stored->replaced[index] = before;
     result->profile = profile;
     return 0;
 }

@@ -15,7 +15,7 @@ struct prf_stored {
     struct prf_result *results;
     size_t *run_of; /* index in `runs` of each result */
     size_t n;
-    struct prf_profile *replaced; /* strings of the first result may be its */
+    struct prf_profile **replaced; /* strings of each result may be its; or NULL */
 };
 
 struct prf_stored_request {
@@ -33,9 +33,9 @@ int prf_stored_select(struct prf_store *store, const struct prf_stored_request *
                       struct prf_stored *out, struct prf_error *err);
 void prf_stored_release(struct prf_stored *stored);
 
-/* Give the first result the whole profile of its recording: the store's tables have no
-   call tree. */
-int prf_stored_complete(struct prf_store *store, struct prf_stored *stored,
+/* Give a result the whole profile of its recording: the store's tables have no call
+   tree, no series and no snapshots. Once for a result. */
+int prf_stored_complete(struct prf_store *store, struct prf_stored *stored, size_t index,
                         struct prf_error *err);
 
 /* Write them as one document, under the head of the newest run. */

@@ -5,6 +5,7 @@
 
 #include "command.h"
 #include "document.h"
+#include "formats.h"
 #include "hosting.h"
 #include "output.h"
 #include "say.h"
@@ -51,6 +52,22 @@ show_text(const struct prf_stored *stored, const struct prf_style *style,
         }
         rc = prf_report_result(out, style, &stored->results[i], options, err);
         fprintf(out, "[%s]\n", stored->results[i].id);
+    }
+    return rc;
+}
+
+/* What the store's tables do not hold, snapshots and curves, is in the recordings. A
+   call profile shows nothing that needs its own, which may be large. */
+static int
+show_complete(struct prf_store *store, struct prf_stored *stored, struct prf_error *err)
+{
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < stored->n; i++) {
+        const struct prf_profile *p = stored->results[i].profile;
+        struct prf_call_index at;
+        if (p != NULL && !prf_call_index(&p->sites, &at)) {
+            rc = prf_stored_complete(store, stored, i, err);
+        }
     }
     return rc;
 }
@@ -128,6 +145,9 @@ show_main(const struct prf_command *self, int argc, char **argv)
                                          .profiler = show_canonical(o.profiler)};
     if (rc >= 0) {
         rc = prf_stored_select(store, &request, &stored, &err);
+    }
+    if (rc >= 0) {
+        rc = show_complete(store, &stored, &err);
     }
     if (rc >= 0) {
         rc = show_write(&o, &stored, &err);

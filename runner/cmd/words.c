@@ -27,6 +27,7 @@ prf_words_prescan(int argc, char **argv, const struct prf_option_group *groups,
                   void *target, struct prf_layers *layers, const char **first)
 {
     struct prf_args args = {.argc = argc, .argv = argv, .at = 1};
+    size_t n_words = 0;
     *first = NULL;
     for (;;) {
         struct prf_arg arg;
@@ -35,10 +36,12 @@ prf_words_prescan(int argc, char **argv, const struct prf_option_group *groups,
         if (rc == PRF_ARG_END) {
             return;
         }
-        if (rc == PRF_ARG_WORD && *first == NULL) {
+        if (rc == PRF_ARG_WORD && n_words++ == 0) {
             *first = arg.word;
         }
-        if (rc == PRF_ARG_OPTION) {
+        /* Behind a profiler's name the beginning of one of our options ("--key") may be
+           the whole of one of its own. */
+        if (rc == PRF_ARG_OPTION && (!arg.shortened || n_words < 2)) {
             prf_layers_set(layers, PRF_LAYER_PROVISIONAL, arg.group, arg.option,
                            arg.text, target, &ignored);
         }

@@ -113,6 +113,7 @@ prf_result_models(const struct prf_result *result)
     models |= p->tree.n > 1 && p->tree.n_columns > 0 ? PRF_MODEL_STACKS : 0;
     models |= p->n_metrics > 0 ? PRF_MODEL_METRICS : 0;
     models |= p->n_series > 0 ? PRF_MODEL_SERIES : 0;
+    models |= p->n_snapshots > 0 ? PRF_MODEL_SNAPSHOTS : 0;
     return models;
 }
 

@@ -22,6 +22,9 @@ json_run(struct prf_jsonout *js, const struct prf_run *run)
     const struct prf_commit *commit = &run->commit;
     prf_json_text(js, "schema", "pyprofiler/run/1");
     prf_json_text(js, "run", run->id);
+    if (run->interrupted) {
+        prf_json_bool(js, "interrupted", true);
+    }
     prf_json_open(js, "commit", '{');
     prf_json_text(js, "id", commit->id);
     prf_json_text(js, "branch", commit->branch);
@@ -195,6 +198,60 @@ json_series(struct prf_jsonout *js, const struct prf_profile *p)
     prf_json_close(js, ']');
 }
 
+/* Innermost frame last. */
+static void
+json_stack(struct prf_jsonout *js, const struct prf_profile *p, const char *key,
+           uint32_t stack, bool strip_dirs)
+{
+    size_t n = 0, i = 0;
+    for (uint32_t at = stack; at != 0; at = p->stacks[at].parent) {
+        n++;
+    }
+    uint32_t *path = calloc(n + 1, sizeof *path);
+    js->failed |= path == NULL;
+    for (uint32_t at = stack; path != NULL && at != 0; at = p->stacks[at].parent) {
+        path[i++] = at;
+    }
+    prf_json_open(js, key, '[');
+    while (i-- > 0) {
+        const struct prf_stack *frame = &p->stacks[path[i]];
+        prf_json_open(js, NULL, '{');
+        prf_json_text(js, "file",
+                      prf_code_file(prf_row_code(p, frame->code), strip_dirs));
+        prf_json_uint(js, "line", frame->line);
+        prf_json_close(js, '}');
+    }
+    prf_json_close(js, ']');
+    free(path);
+}
+
+static void
+json_snapshots(struct prf_jsonout *js, const struct prf_profile *p, bool strip_dirs)
+{
+    prf_json_open(js, "snapshots", '[');
+    for (size_t i = 0; i < p->n_snapshots; i++) {
+        const struct prf_snapshot *snapshot = &p->snapshots[i];
+        prf_json_open(js, NULL, '{');
+        prf_json_text(js, "name", snapshot->name);
+        prf_json_double(js, "at_ns", snapshot->at_ns);
+        prf_json_int(js, "size", snapshot->n_bytes);
+        prf_json_int(js, "count", snapshot->n_blocks);
+        prf_json_open(js, "held", '[');
+        for (size_t k = 0; k < snapshot->n; k++) {
+            prf_json_open(js, NULL, '{');
+            prf_json_int(js, "size", snapshot->held[k].n_bytes);
+            prf_json_int(js, "count", snapshot->held[k].n_blocks);
+            json_stack(js, p, "traceback", snapshot->held[k].stack, strip_dirs);
+            prf_json_close(js, '}');
+            fputc('\n', js->out);
+        }
+        prf_json_close(js, ']');
+        prf_json_close(js, '}');
+    }
+    prf_json_close(js, ']');
+    json_stack(js, p, "peak_traceback", p->peak_stack, strip_dirs);
+}
+
 /* How the stopwatch measured: the recording's own JSON, when it is whole. */
 static void
 json_rounds(struct prf_jsonout *js, const struct prf_profile *p)
@@ -221,6 +278,7 @@ json_profile(struct prf_jsonout *js, const struct prf_profile *p,
     json_edges(js, p, options->strip_dirs);
     json_marks(js, p);
     json_series(js, p);
+    json_snapshots(js, p, options->strip_dirs);
     json_rounds(js, p);
     prf_json_open(js, "notes", '[');
     for (size_t i = 0; i < p->n_notes; i++) {

@@ -172,7 +172,9 @@ prf_label_add(struct prf_strbuf *sb, const struct prf_function *code, uint32_t l
 {
     const char *file = prf_code_file(code, strip_dirs);
     size_t len = strlen(code->qualname);
-    if (strcmp(file, "~") != 0) {
+    if (strcmp(file, "~") != 0 && len == 0) { /* nothing but the line is known */
+        prf_strbuf_addf(sb, "%s:%u", file, line);
+    } else if (strcmp(file, "~") != 0) {
         prf_strbuf_addf(sb, "%s:%u(%s)", file, line, code->qualname);
     } else if (len >= 2 && code->qualname[0] == '<' && code->qualname[len - 1] == '>') {
         prf_strbuf_addf(sb, "{%.*s}", (int)(len - 2), code->qualname + 1);

@@ -282,7 +282,9 @@ plot_put_peak(const struct plot *p)
 {
     struct prf_plot_range range;
     char amount[PRF_UNIT_TEXT], at[PRF_UNIT_TEXT];
-    prf_plot_range(p->first, &range);
+    if (!prf_plot_range(p->first, &range)) {
+        return;
+    }
     double x = plot_x(p, range.high_at_ns), y = plot_y(p, range.high);
     bool above = isfinite(p->true_peak);
     bool on_left = x > PLOT_LEFT + PLOT_BINS / 2.0;
@@ -380,18 +382,16 @@ static double
 plot_legend_height(size_t n_curves)
 {
     size_t n = n_curves > PLOT_LEGEND_MAX ? PLOT_LEGEND_MAX + 1 : n_curves;
-    return n < 2 ? 0
-                 : 10.0 + PLOT_ROW * (double)((n + PLOT_LEGEND_COLUMNS - 1) /
-                                              PLOT_LEGEND_COLUMNS);
+    size_t n_rows = (n + PLOT_LEGEND_COLUMNS - 1) / PLOT_LEGEND_COLUMNS;
+    return n < 2 ? 0 : 10.0 + PLOT_ROW * (double)n_rows;
 }
 
 static void
 plot_put_legend_entry(const struct plot *p, size_t index, const char *name)
 {
-    double x = PLOT_LEFT +
-               (double)(index % PLOT_LEGEND_COLUMNS) * PLOT_BINS / PLOT_LEGEND_COLUMNS;
-    double y = p->top + PLOT_HEIGHT + PLOT_FOOT + 12 +
-               (double)(PLOT_ROW * (index / PLOT_LEGEND_COLUMNS));
+    size_t row = index / PLOT_LEGEND_COLUMNS, column = index % PLOT_LEGEND_COLUMNS;
+    double x = PLOT_LEFT + (double)(column * PLOT_BINS) / PLOT_LEGEND_COLUMNS;
+    double y = p->top + PLOT_HEIGHT + PLOT_FOOT + 12 + PLOT_ROW * (double)row;
     if (index < PLOT_LEGEND_MAX) {
         fputs("<path ", p->out);
         plot_put_class(p->out, index);
@@ -423,7 +423,7 @@ plot_put_legend(const struct plot *p)
 static void
 plot_measure(struct plot *p)
 {
-    struct prf_plot_range all = {.low = INFINITY, .high = -INFINITY}, range;
+    struct prf_plot_range all = {.low = INFINITY, .high = -INFINITY}, range = {0};
     for (size_t i = 0; i < p->profile->n_series; i++) {
         const struct prf_series *s = &p->profile->series[i];
         if (plot_is_of(s, p->unit) && prf_plot_range(s, &range)) {

@@ -177,13 +177,17 @@ text_is_measured(const struct prf_profile *p)
 }
 
 static int
-text_put_tables(const struct prf_text *text, const struct prf_profile *p,
+text_put_tables(const struct prf_text *text, const struct prf_result *result,
                 struct prf_error *err)
 {
+    const struct prf_profile *p = result->profile;
     struct prf_call_index at;
     int rc = 0;
     if (text_is_measured(p)) {
         rc = prf_text_metrics(text, p, err);
+    }
+    if (rc == 0 && p->n_snapshots > 0) { /* marks and sites are in them */
+        return prf_text_snapshots(text, p, result->options, err);
     }
     if (rc == 0 && p->n_marks > 0) {
         prf_text_marks(text, p);
@@ -243,7 +247,7 @@ text_put_result(const struct prf_text *text, const struct prf_result *result,
         fputc('\n', text->out);
         text_put_block(text, NULL, p->report);
     }
-    rc = text_put_tables(text, p, err);
+    rc = text_put_tables(text, result, err);
     text_put_notes(text, p);
     return rc;
 }

@@ -60,6 +60,11 @@ int prf_text_metrics(const struct prf_text *text, const struct prf_profile *prof
 void prf_text_marks(const struct prf_text *text, const struct prf_profile *profile);
 void prf_text_series(const struct prf_text *text, const struct prf_profile *profile);
 
+/* Snapshots of what was held: a list, the statistics that `options` (a result's, JSON or
+   NULL) ask for, the traceback of the peak. PRF_EUSAGE: a snapshot that there is not. */
+int prf_text_snapshots(const struct prf_text *text, const struct prf_profile *profile,
+                       const char *options, struct prf_error *err);
+
 /* One block character for each count, relative to the largest. */
 void prf_text_bars(const struct prf_text *text, const double *heights, size_t n);
 

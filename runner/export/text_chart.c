@@ -6,6 +6,7 @@
 
 #include "axis.h"
 #include "plot.h"
+#include "strbuf.h"
 #include "text.h"
 #include "units.h"
 
@@ -184,6 +185,16 @@ chart_put_times(const struct chart *c)
     fputc('\n', c->text->out);
 }
 
+static int
+chart_name_width(const struct prf_mark *mark)
+{
+    struct prf_strbuf shown = PRF_STRBUF_INIT;
+    prf_visible_add(&shown, mark->name, PRF_VISIBLE_LINE);
+    size_t width = prf_text_width(prf_strbuf_text(&shown));
+    prf_strbuf_release(&shown);
+    return width < CHART_WIDTH_MAX ? (int)width : CHART_WIDTH_MAX;
+}
+
 /* The marks that have room in a row, each a tick and its name; those are taken out of
    `left`. What a name has no room for on the right is cut off. */
 static void
@@ -196,8 +207,7 @@ chart_put_mark_row(const struct chart *c, const struct prf_profile *p, bool *lef
         if (!left[i] || (at > 0 && column < at + CHART_GAP)) {
             continue;
         }
-        int room = c->columns - column - 1;
-        int width = (int)prf_text_width(p->marks[i].name);
+        int room = c->columns - column - 1, width = chart_name_width(&p->marks[i]);
         width = width < room ? width : room;
         chart_move(c, &at, column, 1 + width);
         fputs(chart_sign(c, "\u2191", "^"), c->text->out);

@@ -116,6 +116,7 @@ struct prf_profile {
     size_t n_stacks;          /* that included; 0: none */
     struct prf_snapshot *snapshots;
     size_t n_snapshots;
+    uint32_t peak_stack; /* of the allocation that made the peak; 0: not known */
     struct prf_source *sources;
     size_t n_sources;
     size_t n_event_chunks; /* events themselves stay in the recording: see events.h */

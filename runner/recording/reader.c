@@ -18,6 +18,7 @@
 #include <pyprofiler/recording.h>
 
 #include "fold.h"
+#include "read_snapshots.h"
 #include "trim.h"
 
 #define SCHEMA_MAX 64
@@ -39,6 +40,8 @@ struct reader {
     size_t n_damaged;
     int64_t max_depth; /* of shown calls; negative: no limit */
     size_t rows[16];   /* rows (or records) of each chunk kind */
+    struct prf_read_snapshots snapshots;
+    const char *peak; /* of PRF_INFO_PEAK, in the arena */
 };
 
 typedef int reader_visit(struct reader *r, uint32_t kind, const unsigned char *row,
@@ -437,6 +440,33 @@ reader_point(struct reader *r, const unsigned char *row)
     return 0;
 }
 
+static void
+reader_stack(struct reader *r, const unsigned char *row)
+{
+    struct prf_rec_stack stack;
+    memcpy(&stack, row, sizeof stack);
+    prf_read_stack(&r->snapshots, &stack, reader_code_index(r, stack.code));
+}
+
+static void
+reader_held(struct reader *r, const unsigned char *row)
+{
+    struct prf_rec_held held;
+    memcpy(&held, row, sizeof held);
+    prf_read_held(&r->snapshots, &held);
+}
+
+static int
+reader_finish_snapshots(struct reader *r)
+{
+    int rc = prf_read_snapshots_finish(&r->snapshots);
+    r->n_damaged += r->snapshots.n_damaged;
+    if (r->peak != NULL) {
+        prf_read_peak(r->p, r->peak);
+    }
+    return rc;
+}
+
 /* ---- records ---- */
 
 static int
@@ -466,8 +496,21 @@ reader_mark(struct reader *r, const unsigned char *row, size_t size)
 }
 
 static void
-reader_set_info(struct prf_profile *p, const char *key, const char *text)
+reader_set_source(struct reader *r, const char *text)
 {
+    struct prf_profile *p = r->p;
+    if (!prf_read_source(p, text)) {
+        r->n_damaged++;
+    } else {
+        struct prf_source *source = &p->sources[p->n_sources - 1];
+        source->code = reader_code_index(r, source->code);
+    }
+}
+
+static void
+reader_set_info(struct reader *r, const char *key, const char *text)
+{
+    struct prf_profile *p = r->p;
     const struct {
         const char *key;
         const char **field;
@@ -486,6 +529,10 @@ reader_set_info(struct prf_profile *p, const char *key, const char *text)
         p->notes[p->n_notes++] = text;
     } else if (strcmp(key, PRF_INFO_DURATION) == 0) {
         p->duration_ns = strtoll(text, NULL, 10);
+    } else if (strcmp(key, PRF_INFO_SOURCE) == 0) {
+        reader_set_source(r, text);
+    } else if (strcmp(key, PRF_INFO_PEAK) == 0) {
+        r->peak = text;
     }
 }
 
@@ -511,7 +558,7 @@ reader_info(struct reader *r, const unsigned char *row, size_t size)
     if (strcmp(key, PRF_INFO_MAX_DEPTH) == 0) {
         r->max_depth = strtoll(value, NULL, 10);
     } else {
-        reader_set_info(r->p, key, value);
+        reader_set_info(r, key, value);
     }
     return 0;
 }
@@ -527,6 +574,8 @@ reader_visit_rows(struct reader *r, uint32_t kind, const unsigned char *row,
         [PRF_CHUNK_EDGE] = 8 + 8 * p->edges.n_columns,
         [PRF_CHUNK_SAMPLE] = sizeof(struct prf_rec_sample),
         [PRF_CHUNK_SERIES] = sizeof(struct prf_rec_point),
+        [PRF_CHUNK_STACK] = sizeof(struct prf_rec_stack),
+        [PRF_CHUNK_HELD] = sizeof(struct prf_rec_held),
     };
     if (need[kind] != 0 && size != need[kind]) {
         r->n_damaged++;
@@ -547,6 +596,14 @@ reader_visit_rows(struct reader *r, uint32_t kind, const unsigned char *row,
         break;
     case PRF_CHUNK_SERIES:
         return reader_point(r, row);
+    case PRF_CHUNK_STACK:
+        reader_stack(r, row);
+        break;
+    case PRF_CHUNK_HELD:
+        reader_held(r, row);
+        break;
+    case PRF_CHUNK_SNAPSHOT:
+        return prf_read_snapshot(&r->snapshots, row, size);
     case PRF_CHUNK_MARK:
         return reader_mark(r, row, size);
     case PRF_CHUNK_INFO:
@@ -620,7 +677,8 @@ reader_reserve(struct reader *r)
                                               sizeof *p->notes);
     if (p->marks == NULL || p->notes == NULL || reader_reserve_tree(r) < 0 ||
         reader_reserve_table(r, PRF_SCOPE_SITE, PRF_CHUNK_SITE, &p->sites) < 0 ||
-        reader_reserve_table(r, PRF_SCOPE_EDGE, PRF_CHUNK_EDGE, &p->edges) < 0) {
+        reader_reserve_table(r, PRF_SCOPE_EDGE, PRF_CHUNK_EDGE, &p->edges) < 0 ||
+        prf_read_snapshots_init(&r->snapshots, p, r->rows) < 0) {
         return PRF_ENOMEM;
     }
     return reader_reserve_metrics(r);
@@ -726,12 +784,14 @@ prf_recording_parse(const void *data, size_t size, struct prf_profile **out,
     if ((rc = reader_walk(&r, reader_visit_schema)) < 0 ||
         (rc = reader_codes(&r)) < 0 || (rc = reader_reserve(&r)) < 0 ||
         (rc = reader_walk(&r, reader_visit_rows)) < 0 ||
+        (rc = reader_finish_snapshots(&r)) < 0 ||
         (rc = reader_fold(&r, err)) < 0 || (rc = reader_note_damage(&r)) < 0) {
         goto out;
     }
     *out = r.p;
     r.p = NULL;
 out:
+    prf_read_snapshots_release(&r.snapshots);
     free(r.canonical);
     prf_profile_free(r.p);
     return rc < 0 ? prf_fail(err, rc, "out of memory while reading a recording") : 0;

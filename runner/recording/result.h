@@ -57,6 +57,7 @@ struct prf_run {
     int64_t duration_ns;
     const char *tool_version;
     const char *command; /* the command line, quoted for a shell */
+    bool interrupted;    /* more was to be run; not kept in the store */
     struct prf_commit commit;
     struct prf_python python;
     struct prf_machine machine;

@@ -485,7 +485,11 @@ static PyObject *
 life_py_trace(PyObject *self, PyObject *name)
 {
     struct life *l = running;
-    PyObject *own = PyObject_GetAttrString(self, "_profiler");
+    /* Interned: the name's str would stay in the cache of attributes, and be seen by
+       those who look at memory. */
+    PyObject *attribute = PyUnicode_InternFromString("_profiler");
+    PyObject *own = attribute != NULL ? PyObject_GetAttr(self, attribute) : NULL;
+    Py_XDECREF(attribute);
     if (own != NULL && own != Py_None) {
         Py_DECREF(own);
         return PyObject_CallMethod(self, "_trace_into", "OO", own, name);

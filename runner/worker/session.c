@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <jansson.h>
 #include <pyprofiler/backend.h>
 
 #include "catalog.h"
@@ -168,6 +169,37 @@ session_mark(PyObject *self, PyObject *name)
     Py_RETURN_NONE;
 }
 
+/* The options as a result has them, for the report: a JSON object. NULL: no memory. */
+static char *
+session_options_json(const struct session *s)
+{
+    json_t *object = json_object();
+    PyObject *name, *value;
+    Py_ssize_t at = 0;
+    while (PyDict_Next(s->options, &at, &name, &value)) {
+        char *key = prf_pyerr_text(name);
+        const struct prf_option *option =
+            key != NULL ? prf_options_find(s->backend->options, key) : NULL;
+        json_t *texts = json_array();
+        Py_ssize_t n = PyList_Check(value) ? PyList_GET_SIZE(value) : 1;
+        for (Py_ssize_t i = 0; i < n; i++) {
+            char *text =
+                prf_pyerr_text(PyList_Check(value) ? PyList_GET_ITEM(value, i) : value);
+            json_array_append_new(texts, json_string(text != NULL ? text : ""));
+            free(text);
+        }
+        if (option != NULL) {
+            json_object_set(object, option->name,
+                            PyList_Check(value) ? texts : json_array_get(texts, 0));
+        }
+        json_decref(texts);
+        free(key);
+    }
+    char *text = json_dumps(object, JSON_COMPACT);
+    json_decref(object);
+    return text;
+}
+
 static int
 session_render(struct session *s, char **text, struct prf_error *err)
 {
@@ -176,10 +208,12 @@ session_render(struct session *s, char **text, struct prf_error *err)
     struct prf_result result = {.id = "", .case_id = "", .duration_ns = -1};
     const struct prf_style style = {.width = 80};
     const struct prf_export_options options = {0};
+    char *asked = session_options_json(s);
     result.profiler = s->backend->name;
+    result.options = asked;
     int rc = prf_recording_read(s->path, &result.profile, err);
     if (rc < 0) {
-        return rc;
+        goto out;
     }
     out = open_memstream(text, &size);
     if (out == NULL) {
@@ -192,6 +226,7 @@ session_render(struct session *s, char **text, struct prf_error *err)
     }
 out:
     prf_result_release(&result);
+    free(asked);
     return rc;
 }
 

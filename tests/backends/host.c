@@ -15,6 +15,7 @@
 #include "codes.h"
 #include "reader.h"
 #include "trace_child.h"
+#include "traces.h"
 #include "writer.h"
 
 /* The session that runs, for mark() and for forked children. */
@@ -400,6 +401,8 @@ host_table(const struct prf_profile *p, const struct prf_table *table, bool edge
         if (row == NULL ||
             host_set(row, edges ? "caller" : "code",
                      host_code(&p->codes[table->keys[i].code])) < 0 ||
+            (!edges && host_set(row, "line", PyLong_FromUnsignedLong(
+                                                 table->keys[i].other)) < 0) ||
             (edges &&
              host_set(row, "callee", host_code(&p->codes[table->keys[i].other])) < 0) ||
             host_columns(row, table->columns, table->n_columns,
@@ -482,6 +485,50 @@ host_notes(const struct prf_profile *p)
     return list;
 }
 
+/* ((file, line), ...), innermost frame last. */
+static PyObject *
+host_stack(const struct prf_profile *p, uint32_t stack)
+{
+    PyObject *list = PyList_New(0);
+    for (; list != NULL && stack != 0; stack = p->stacks[stack].parent) {
+        const struct prf_stack *frame = &p->stacks[stack];
+        if (host_append(list, Py_BuildValue("(sI)", p->codes[frame->code].file,
+                                            frame->line)) < 0) {
+            Py_CLEAR(list);
+        }
+    }
+    PyObject *tuple = NULL;
+    if (list != NULL && PyList_Reverse(list) == 0) {
+        tuple = PyList_AsTuple(list);
+    }
+    Py_XDECREF(list);
+    return tuple;
+}
+
+/* [(name, bytes, blocks, [(bytes, blocks, stack), ...]), ...] */
+static PyObject *
+host_snapshots(const struct prf_profile *p)
+{
+    PyObject *list = PyList_New(0);
+    for (size_t i = 0; list != NULL && i < p->n_snapshots; i++) {
+        const struct prf_snapshot *s = &p->snapshots[i];
+        PyObject *held = PyList_New(0);
+        for (size_t k = 0; held != NULL && k < s->n; k++) {
+            if (host_append(held, Py_BuildValue("(LLN)", (long long)s->held[k].n_bytes,
+                                                (long long)s->held[k].n_blocks,
+                                                host_stack(p, s->held[k].stack))) < 0) {
+                Py_CLEAR(held);
+            }
+        }
+        if (held == NULL ||
+            host_append(list, Py_BuildValue("(sLLN)", s->name, (long long)s->n_bytes,
+                                            (long long)s->n_blocks, held)) < 0) {
+            Py_CLEAR(list);
+        }
+    }
+    return list;
+}
+
 static PyObject *
 host_profile(const struct prf_profile *p)
 {
@@ -492,6 +539,8 @@ host_profile(const struct prf_profile *p)
         host_set(dict, "marks", host_marks(p)) < 0 ||
         host_set(dict, "notes", host_notes(p)) < 0 ||
         host_set(dict, "series", host_series(p)) < 0 ||
+        host_set(dict, "snapshots", host_snapshots(p)) < 0 ||
+        host_set(dict, "peak", host_stack(p, p->peak_stack)) < 0 ||
         host_set(dict, "nodes", PyLong_FromSize_t(p->tree.n)) < 0 ||
         host_set(dict, "lost", PyLong_FromUnsignedLongLong(p->n_lost)) < 0 ||
         host_set(dict, "rounds", Py_BuildValue("s", p->rounds)) < 0) {
@@ -546,6 +595,13 @@ host_counter(PyObject *Py_UNUSED(module), PyObject *args)
     Py_RETURN_NONE;
 }
 
+static PyObject *
+host_slow_traces(PyObject *Py_UNUSED(module), PyObject *slow)
+{
+    prf_traces_disable(slow == Py_True);
+    Py_RETURN_NONE;
+}
+
 enum { HOST_RUN, HOST_MARK, HOST_COUNTER };
 
 static PyMethodDef host_methods[] = {
@@ -556,6 +612,8 @@ static PyMethodDef host_methods[] = {
     [HOST_COUNTER] = {"counter", host_counter, METH_VARARGS,
                       "counter(name, value): what self.counter(name, value) does"},
     {"read", host_read, METH_O, "read(recording) -> dict"},
+    {"slow_traces", host_slow_traces, METH_O,
+     "slow_traces(bool): tracemalloc's tables are not read"},
     {"backends", host_backends, METH_NOARGS, "[(name, why it is unavailable or None)]"},
     {NULL},
 };

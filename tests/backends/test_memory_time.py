@@ -49,12 +49,12 @@ def curves(recording):
     return {(name, process): values for name, process, _, values in recording["series"]}
 
 
-def until(fact):
+def until(fact, pause_s=0.001):
     """Wait for something that the sampler does."""
     deadline = time.monotonic() + 30
     while not fact():
         assert time.monotonic() < deadline
-        time.sleep(0.001)
+        time.sleep(pause_s)
 
 
 def holder(size):
@@ -135,7 +135,8 @@ def test_it_samples_while_python_code_runs_and_while_it_holds_the_gil():
 def test_many_samples_are_not_in_what_they_measure():
     with tempfile.NamedTemporaryFile() as file:
         def body():
-            until(lambda: len(prf_host.read(file.name)["series"][0][2]) > 600)
+            until(lambda: len(prf_host.read(file.name)["series"][0][2]) > 600,
+                  0.05)  # reading it is not for free
 
         prf_host.run("memory-time", body, file.name, OFTEN)
         recording = prf_host.read(file.name)
@@ -235,7 +236,7 @@ def test_a_curve_for_each_child():
     assert sorted(found) == [("rss", 0), ("rss", 1), ("rss", 2)]
     small, large = sorted(found["rss", number][-1] for number in (1, 2))
     assert 64 * MIB - SLACK < large - small < 64 * MIB + SLACK
-    assert metric(recording, "peak") < large
+    assert metric(recording, "increment") < 24 * MIB  # the case's own
 
 
 def test_children_of_children_both_ways():

@@ -2,12 +2,10 @@
 against an empty hook, in one process; bytes an event in the recording; memory above the
 program's own: one table per Python, and the bars.
 
-    bench_tracer.py [--build DIR] [--pyperformance FOLDER] [--viztracer FOLDER]
-                    [--repeats N] PYTHON...
+    bench_tracer.py [--build DIR] [--pyperformance FOLDER] [--repeats N] PYTHON...
 
-viztracer comes from PyPI into an environment beside the build, one per Python, unless
-FOLDER/<tag> has it. Time is the thread's own processor time. Exit code 1: a bar was
-missed."""
+Each PYTHON must have viztracer. Time is the thread's own processor time. Exit code 1: a
+bar was missed."""
 
 import argparse
 import json
@@ -171,21 +169,10 @@ def print_table(version, result, missed):
     print("\n".join(verdicts))
 
 
-def find_viztracer(python, tag, folder):
-    """The site-packages with viztracer for that Python; installed when needed."""
-    base = folder or os.path.join(ROOT, "build", "bench", "viztracer")
-    target = os.path.join(base, tag)
-    if not os.path.isdir(os.path.join(target, "viztracer")):
-        subprocess.run([python, "-m", "pip", "-q", "install", "--target", target,
-                        "viztracer"], check=True)
-    return target
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--build")
     parser.add_argument("--pyperformance")
-    parser.add_argument("--viztracer")
     parser.add_argument("--repeats", type=int, default=11)
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--inside-memory", help=argparse.SUPPRESS)
@@ -204,8 +191,7 @@ def main():
                 [python, "-c", "import platform; print(platform.python_version())"],
                 check=True, capture_output=True, text=True).stdout.strip()
             tag = "".join(version.split(".")[:2])
-            path = os.pathsep.join([bench_call.host_dir(args.build, tag), stand_in,
-                                    find_viztracer(python, tag, args.viztracer)])
+            path = os.pathsep.join([bench_call.host_dir(args.build, tag), stand_in])
 
             def run(*more):
                 return json.loads(subprocess.run(

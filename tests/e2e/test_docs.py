@@ -8,7 +8,7 @@ import pytest
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 COMMANDS = ["run", "list", "profilers", "show", "export", "doctor"]
-PROFILERS = ["passthrough", "stopwatch", "call", "callgraph", "memory-time", "tracer"]
+PROFILERS = ["passthrough", "stopwatch", "call", "tracemalloc", "memory-time", "callgraph", "tracer"]
 PAGES = sorted([*SOURCE.glob("*.md"), *(SOURCE / "docs").glob("*.md")])
 
 

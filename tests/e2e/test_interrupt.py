@@ -35,6 +35,7 @@ def interrupted(project, before, send, *options):
     send(process.pid, signal.SIGINT)
     outcome = project.finish(process)
     assert outcome.code == 2, outcome
+    assert outcome.json["interrupted"] is True
     assert not (project.path / "too far").exists()
     return outcome
 
@@ -46,6 +47,8 @@ def test_ctrl_c(each, send):
     assert "Long::profile_c" not in outcome.statuses
     shown = each.run("pyprofiler", "show", "--format=json")
     assert json.loads(shown.out)["results"][0]["case"] == "long.py::Long::profile_a"
+    whole = each.run_json("-k", "profile_a", "long.py", "passthrough")
+    assert "interrupted" not in whole.json
 
 
 @pytest.mark.parametrize("before", [

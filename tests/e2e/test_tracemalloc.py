@@ -1,0 +1,198 @@
+"""tracemalloc from the command line: run, show, export, and the predecessor's class."""
+
+import csv
+import io
+
+import pytest
+
+CASES = '''\
+import os
+import sys
+import tracemalloc
+from pyprofiler import ProfilerCase, TraceMallocProfiler
+
+
+class Memory(ProfilerCase):
+    def setUp(self):
+        self.before = [bytes(1000) for _ in range(1000)]
+
+    def profile_load(self):
+        loaded = [bytearray(500) for _ in range(1000)]
+        self.trace("loaded")
+        big = bytes(9_000_000)
+        del big
+        self.kept = [bytearray(70) for _ in range(100)]
+        del loaded
+
+    def profile_crash(self):
+        kept = bytearray(100_000)
+        self.trace("before the end")
+        os.abort()
+
+    def profile_raise(self):
+        self.kept = bytearray(100_000)
+        raise ValueError("on purpose")
+
+    def profile_stops(self):
+        tracemalloc.stop()
+
+
+class Session(ProfilerCase):
+    def profile_inside(self):
+        profiler = TraceMallocProfiler(top_k=1, index=1, key="filename")
+        profiler.start()
+        kept = [bytearray(500) for _ in range(1000)]
+        profiler.trace("here")
+        del kept
+        profiler.reset()
+        profiler.report(sys.stdout)
+'''
+LOADED, BIG, KEPT = 12, 14, 16
+
+
+def line_of(text, line):
+    """The report's entry of a line of the case file."""
+    found = [row for row in text.splitlines() if f"case.py:{line}: size=" in row]
+    assert len(found) == 1, text
+    return found[0]
+
+
+@pytest.fixture
+def memory(each):
+    each.write("case.py", CASES)
+    return each
+
+
+@pytest.fixture
+def load(memory):
+    def load(*options):
+        return memory.run("case.py::Memory::profile_load", "tracemalloc", *options)
+    return load
+
+
+def test_report(load):
+    done = load()
+    assert done.code == 0, done
+    assert "count=200 (+200)" in line_of(done.out, KEPT)
+    assert "self.kept = [bytearray(70)" in done.out
+    assert "case.py:12:" not in done.out  # held no more
+    assert "case.py:9:" not in done.out  # allocated by setUp, before tracing
+    assert "held at 'stop', compared with 'start', by lineno" in done.out
+    peak = done.out.partition("the peak was made by\n")[2]
+    assert f'case.py", line {BIG}\n' in peak and "big = bytes(9_000_000)" in peak
+
+
+def test_nothing_of_the_profiler(load):
+    done = load("--top-k", "0", "--nframe", "1")
+    assert "pyprofiler/" not in done.out.replace("pyprofiler  ", ""), done
+    assert "<unknown>" not in done.out, done
+
+
+@pytest.mark.parametrize("index", ["1", "-2", "loaded"])
+def test_index(load, index):
+    done = load("--index", index)
+    assert "held at 'loaded'" in done.out
+    assert "count=200" in line_of(done.out, LOADED) or "count=2000" in done.out
+    assert f"case.py:{KEPT}:" not in done.out
+
+
+@pytest.mark.parametrize("index", ["3", "-4", "nowhere"])
+def test_index_that_is_not(memory, load, index):
+    done = load("--index", index)
+    assert "there are: 0 start, 1 loaded, 2 stop" in done.err and done.code != 0
+    shown = memory.run("pyprofiler", "show", "--format", "json")
+    assert shown.result("profile_load")["snapshots"][1]["name"] == "loaded"
+
+
+def test_diff(load):
+    done = load("--diff", "loaded:stop")
+    assert "held at 'stop', compared with 'loaded'" in done.out
+    assert "size=0 B (-" in line_of(done.out, LOADED)
+
+
+def test_keys(load):
+    assert "case.py: size=" in load("--key", "filename").out
+    done = load("--key", "traceback", "--index", "loaded", "--top-k", "1")
+    assert f'case.py", line {LOADED}\n' in done.out and "other: size=" in done.out
+
+
+def test_top_k(load):
+    done = load("--top-k", "1", "--index", "loaded")
+    assert line_of(done.out, LOADED) and "other: size=" in done.out
+    assert "other: size=" not in load("--top-k", "0", "--index", "loaded").out
+
+
+def test_cumulative(load):
+    done = load("--cumulative", "--index", "loaded")
+    assert "by lineno, cumulative" in done.out
+    assert "count=2" in line_of(done.out, LOADED)
+    wrong = load("--cumulative", "--key", "traceback")
+    assert wrong.code != 0 and "--cumulative goes with" in wrong.out + wrong.err
+
+
+def test_filters(load):
+    assert f"case.py:{KEPT}:" in load("--include", "*/case.py").out
+    assert f"case.py:{KEPT}:" not in load("--exclude", "*/case.py").out
+    assert f"case.py:{KEPT}:" not in load("--include", "*/other.py").out
+
+
+def test_nframe(load):
+    done = load("--nframe", "3", "--format", "json")
+    held = done.result("profile_load")["snapshots"][1]["held"]
+    assert max(len(row["traceback"]) for row in held) in (2, 3)
+    held = load("--format", "json").result("profile_load")["snapshots"][1]["held"]
+    assert {len(row["traceback"]) for row in held} == {1}
+
+
+def test_show_is_what_run_printed(memory, load):
+    done = load("--diff", "loaded:stop", "--top-k", "2")
+    start = done.out.index("case.py::")
+    report = done.out[start:done.out.index("\n[", start)]
+    assert report in memory.run("pyprofiler", "show").out
+
+
+def test_exports(memory, load):
+    load()
+    (row,) = [r for r in csv.DictReader(io.StringIO(
+        memory.run("pyprofiler", "export", "latest", "--format", "csv", "-o", "-").out))
+        if r.get("line") == str(KEPT)]
+    assert row["count"] == "200" == row["count_diff"]
+    assert int(row["size"]) > 10_000 and row["size_diff"] == row["size"]
+    markdown = memory.run("pyprofiler", "export", "latest", "--format", "markdown", "-o", "-")
+    assert f"case.py:{KEPT}" in markdown.out.replace("\\", "")
+    of_export = memory.run("pyprofiler", "export", "latest", "--format", "json", "-o", "-")
+    result = of_export.result("profile_load")
+    assert [s["name"] for s in result["snapshots"]] == ["start", "loaded", "stop"]
+    assert result["metrics"]["peak"]["value"] > 9_000_000
+    assert result["metrics"]["current"]["value"] < 1_000_000
+    assert result["peak_traceback"][-1]["line"] == BIG
+    loaded = result["snapshots"][1]
+    assert loaded["size"] == sum(row["size"] for row in loaded["held"]) > 500_000
+
+
+def test_a_crash_keeps_its_snapshots(memory):
+    done = memory.run("case.py::Memory::profile_crash", "tracemalloc")
+    assert "SIGABRT" in done.out and done.code == 1
+    assert "held at 'before the end'" in done.out and "case.py:20:" in done.out
+
+
+def test_a_case_that_raises(memory):
+    done = memory.run("case.py::Memory::profile_raise", "tracemalloc")
+    assert "on purpose" in done.out and "case.py:25: size=" in done.out
+
+
+def test_a_case_that_stops_tracemalloc(memory):
+    done = memory.run("case.py::Memory::profile_stops", "tracemalloc")
+    assert done.code == 0 and "the case stopped tracemalloc" in done.out
+
+
+def test_class_of_the_package(memory):
+    done = memory.run("case.py::Session::profile_inside", "passthrough", "--format", "json")
+    out = done.result("profile_inside")["output"]
+    assert "held at 'here', compared with 'start', by filename" in out, done
+    assert "case.py: size=" in out
+
+
+def test_bare_options_of_the_runner_do_not_eat_ours(load):
+    """--key is the beginning of --keyword, and no case has "lineno" in its name."""
+    assert load("--key", "lineno").code == 0
