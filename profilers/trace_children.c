@@ -137,6 +137,10 @@ prf_trace_children_start(struct prf_trace_children *c, struct prf_sink *sink,
         goto out;
     }
     c->old_trace = children_get(map, PRF_TRACE_VARIABLE);
+    if (c->old_trace != NULL) { /* we are a child: ours will be as we are */
+        Py_CLEAR(c->old_trace);
+        goto out;
+    }
     c->old_path = children_get(map, "PYTHONPATH");
     c->trace = PyUnicode_DecodeFSDefault(text);
     c->path = c->old_path != NULL && PyUnicode_Check(c->old_path)

@@ -17,7 +17,8 @@ struct prf_trace_children {
 };
 
 /* Children started from now on record beside `sink` with the options in `state`. Does
-   nothing where that cannot work: no file, or no plugin that a plain Python can load.
+   nothing in a child, where everything is there already, nor where it cannot work: no
+   file, or no plugin that a plain Python can load.
    Runs Python code: only while nothing is traced. */
 void prf_trace_children_start(struct prf_trace_children *c, struct prf_sink *sink,
                               const struct prf_option *options, const void *state);

@@ -850,11 +850,13 @@ def test_spawned_child_that_is_killed(tmp_path, end):
 
 
 def test_child_of_a_spawned_child(tmp_path):
-    inner = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {CHILD!r}])"
-    _, trace, children = run_script(tmp_path, f"""
+    inner = (f"import subprocess, sys, os; subprocess.run([sys.executable, '-c', "
+             f"{CHILD!r}]); assert os.environ['PYTHONPATH'].count('_tracing') == 1")
+    code, trace, children = run_script(tmp_path, f"""
         def body():
-            subprocess.run([sys.executable, "-c", {inner!r}])
+            subprocess.run([sys.executable, "-c", {inner!r}], check=True)
         """)
+    assert code == 0
     assert sorted(count(child, "fib") for child in children) == [0, 15]
 
 
@@ -893,6 +895,17 @@ def test_own_sitecustomize_still_runs(tmp_path):
             subprocess.run([sys.executable, "-c", {child!r}], check=True)
         """, search=[str(own)])
     assert code == 0 and count(children[0], "mine") == 1
+
+
+def test_child_says_nothing(tmp_path):
+    code, _, children = run_script(tmp_path, """
+        def body():
+            for more in [], ["-c", "import sys; sys.exit(0)"]:
+                done = subprocess.run([sys.executable, *more], stdin=subprocess.DEVNULL,
+                                      capture_output=True, text=True)
+                assert (done.returncode, done.stdout, done.stderr) == (0, "", ""), done
+        """)
+    assert code == 0 and len(children) == 2
 
 
 def test_sitecustomize_that_cannot_import(tmp_path):

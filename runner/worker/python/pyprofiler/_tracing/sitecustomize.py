@@ -13,7 +13,8 @@ import sys
 def _start(text):
     fields = dict(line.split("=", 1) for line in text.splitlines())
     helper = any("multiprocessing.resource_tracker" in word for word in sys.orig_argv)
-    if fields["python"] != "%x" % sys.hexversion or helper:
+    worker = "pyprofiler-worker" in os.readlink("/proc/self/exe")  # a profiler's own
+    if fields["python"] != "%x" % sys.hexversion or helper or worker:
         return None
     from importlib.machinery import ExtensionFileLoader
     from importlib.util import module_from_spec, spec_from_loader
@@ -27,7 +28,7 @@ def _start(text):
 def _step_aside():
     here = os.path.dirname(os.path.abspath(__file__))
     sys.path[:] = [path for path in sys.path if os.path.abspath(path) != here]
-    del sys.modules["sitecustomize"]
+    return sys.modules.pop("sitecustomize")
 
 
 _trace_child = None
@@ -35,7 +36,7 @@ try:
     _trace_child = _start(os.environ["PYPROFILER_TRACE"])
 except Exception:
     pass  # whatever it is: the program matters more than its trace
-_step_aside()
+_ours = _step_aside()
 if _trace_child is not None:
     _trace_child(os.environ["PYPROFILER_TRACE"])
 try:
@@ -43,3 +44,4 @@ try:
 except ImportError as error:
     if getattr(error, "name", "sitecustomize") != "sitecustomize":
         raise
+    sys.modules["sitecustomize"] = _ours  # the import of us must find it
