@@ -204,16 +204,19 @@ recorder_leave(struct recorder_thread *t, const void *key)
 }
 
 static void
-recorder_leave_python(struct prf_call_thread *thread, PyCodeObject *code)
+recorder_leave_python(struct prf_call_thread *thread, PyCodeObject *code,
+                      PyObject *result)
 {
+    (void)result;
     recorder_leave((struct recorder_thread *)thread, code);
 }
 
 static void
 recorder_leave_c(struct prf_call_thread *thread, PyMethodDef *method,
-                 PyCodeObject *caller)
+                 PyCodeObject *caller, enum prf_call_end end)
 {
     struct prf_call_recorder *st = thread->user;
+    (void)end;
     if (__builtin_expect(st->filtering, 0) && recorder_skips_c(st, caller)) {
         return;
     }

@@ -10,6 +10,7 @@ const struct prf_backend *const prf_backends[] = {
     &prf_memory_line,
     &prf_memory_time,
     &prf_callgraph,
+    &prf_tracer,
     &prf_line,
     &prf_passthrough,
     NULL,

@@ -3,7 +3,9 @@
 
    A header page, then chunks, each on a 64-byte boundary. A chunk is appended by moving
    the header's `committed` past it, after its own head is complete; its `used` grows as
-   rows or records are completed. All integers are of the machine's byte order: a
+   rows or records are completed. A child process of the measured one may leave a
+   recording of its own beside it: its name is followed by "." and the child's process
+   id, and by "." and a number more when that name was taken. All integers are of the machine's byte order: a
    recording is read on the machine that wrote it. */
 #ifndef PYPROFILER_RECORDING_H
 #define PYPROFILER_RECORDING_H

@@ -33,6 +33,13 @@ struct prf_sink_ops {
     /* Nothing more goes into this extent: its memory may be given back at once, so that
        a stream costs disk and no memory. NULL: it stays. */
     void (*seal)(struct prf_sink *sink, const struct prf_extent *extent);
+    /* In a forked child: from now on the sink is a recording of the child's own, beside
+       its parent's (see <pyprofiler/recording.h>), with the schema and the codes so far
+       under the same ids. Everything else starts anew; extents from before still exist
+       but belong to nothing. 0, or -1: it cannot be made. NULL: a child has none. */
+    int (*fork)(struct prf_sink *sink);
+    /* What the names of children's recordings start with; borrowed. NULL: as above. */
+    const char *(*base)(struct prf_sink *sink);
 };
 
 /* One open extent for the records of each kind that has them. */
@@ -90,6 +97,11 @@ void prf_sink_mark(struct prf_sink *sink, const struct prf_rec_mark *mark,
 
 /* Id (from 1) of a new thread record, 0 when there is no memory. */
 uint32_t prf_sink_thread(struct prf_sink *sink, uint64_t tid, const char *name);
+
+/* The same, its name to be set later, up to `room` bytes: they go behind the struct,
+   `name_len` is written after them. Its id is sink->n_threads. NULL: no memory. */
+struct prf_rec_thread *prf_sink_thread_slot(struct prf_sink *sink, uint64_t tid,
+                                            size_t room);
 
 /* Index (from 0) of a new snapshot record, UINT32_MAX when there is no memory. */
 uint32_t prf_sink_snapshot(struct prf_sink *sink,

@@ -38,7 +38,7 @@ prf_call_events_open(struct prf_call_events *events, const struct prf_call_ops *
 }
 
 static struct prf_call_thread *
-call_thread_new(struct prf_call_events *events, uint64_t id)
+call_thread_new(struct prf_call_events *events, PyThreadState *tstate)
 {
     PyTypeObject *type = (PyTypeObject *)events->thread_type;
     struct prf_exception saved;
@@ -50,7 +50,8 @@ call_thread_new(struct prf_call_events *events, uint64_t id)
         return NULL;
     }
     thread->events = events;
-    thread->id = id;
+    thread->id = tstate->id;
+    thread->native_id = tstate->native_thread_id;
     thread->user = events->user;
     thread->next = events->threads;
     events->threads = thread;
@@ -71,9 +72,60 @@ prf_call_thread_find(struct prf_call_events *events, PyThreadState *tstate)
             return events->current = thread;
         }
     }
-    struct prf_call_thread *thread = call_thread_new(events, id);
+    struct prf_call_thread *thread = call_thread_new(events, tstate);
     events->current = thread;
     return thread;
+}
+
+struct prf_call_thread *
+prf_call_thread_current(struct prf_call_events *events)
+{
+    return prf_call_thread_get(events, prf_thread_state());
+}
+
+/* How many of the local variables are arguments. */
+static int
+call_n_arguments(const PyCodeObject *code)
+{
+    return code->co_argcount + code->co_kwonlyargcount +
+           ((code->co_flags & CO_VARARGS) != 0) +
+           ((code->co_flags & CO_VARKEYWORDS) != 0);
+}
+
+/* `*args` stands behind the keyword-only ones among the variables. */
+static int
+call_argument_place(const PyCodeObject *code, int i)
+{
+    int n = code->co_argcount;
+    if ((code->co_flags & CO_VARARGS) == 0 || i < n) {
+        return i;
+    }
+    return i == n ? n + code->co_kwonlyargcount
+                  : i - (i <= n + code->co_kwonlyargcount);
+}
+
+PyObject *
+prf_call_arguments(struct prf_call_thread *thread, PyCodeObject *code)
+{
+    struct prf_exception saved;
+    prf_exception_save(&saved);
+    PyObject *dict = NULL;
+    PyObject *names = PyCode_GetVarnames(code);
+    if (names != NULL && prf_call_source_starting(thread, code)) {
+        dict = PyDict_New();
+    }
+    for (int i = 0; dict != NULL && i < call_n_arguments(code); i++) {
+        int place = call_argument_place(code, i);
+        PyObject *name = PyTuple_GET_ITEM(names, place);
+        PyObject *value = prf_call_source_local(thread, code, name, place);
+        if (value != NULL && PyDict_SetItem(dict, name, value) < 0) {
+            Py_CLEAR(dict);
+        }
+        Py_XDECREF(value);
+    }
+    Py_XDECREF(names);
+    prf_exception_restore(&saved);
+    return dict;
 }
 
 static const struct prf_call_source *

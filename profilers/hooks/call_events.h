@@ -25,11 +25,16 @@ struct prf_call_source;
 struct prf_call_thread {
     PyObject_HEAD struct prf_call_events *events; /* NULL: detached, the user is gone */
     struct prf_call_thread *next;
-    uint64_t id; /* of the thread state; never used twice */
+    uint64_t id;        /* of the thread state; never used twice */
+    uint64_t native_id; /* the kernel's */
     void *user;
-    uintptr_t stack_floor;       /* of call_frame_eval.c */
+    const void *frame;     /* of call_frame_eval.c: that is being entered; borrowed */
+    bool resuming;         /* of call_monitoring.c: a generator goes on */
+    uintptr_t stack_floor; /* of call_frame_eval.c */
     struct prf_frame_mode *mode; /* likewise: of the frame that runs; borrowed */
 };
+
+enum prf_call_end { PRF_CALL_RETURNED, PRF_CALL_RAISED };
 
 /* What the user wants to be told. Called in the middle of a call: no allocation but
    from what is reserved, no Python code except with the exception put aside. */
@@ -40,9 +45,16 @@ struct prf_call_ops {
     /* `self` and `module` are for its name and may be NULL; `caller` is what calls. */
     void (*enter_c)(struct prf_call_thread *thread, PyMethodDef *method, PyObject *self,
                     PyObject *module, PyCodeObject *caller);
-    void (*leave_python)(struct prf_call_thread *thread, PyCodeObject *code);
+    /* `result`: what is returned or yielded, borrowed; NULL: an exception leaves it. */
+    void (*leave_python)(struct prf_call_thread *thread, PyCodeObject *code,
+                         PyObject *result);
     void (*leave_c)(struct prf_call_thread *thread, PyMethodDef *method,
-                    PyCodeObject *caller);
+                    PyCodeObject *caller, enum prf_call_end end);
+    /* An exception was raised in the Python function that runs, not passed on by one
+       that it called. Before 3.12 only those that leave the function, just before it is
+       left. `value` may be NULL, or not an exception yet (the argument for one). May be
+       NULL. */
+    void (*raised)(struct prf_call_thread *thread, PyObject *type, PyObject *value);
 };
 
 enum prf_call_flags {
@@ -71,6 +83,14 @@ int prf_call_events_start(struct prf_call_events *events, struct prf_error *err)
 
 /* No more events on any thread. Idempotent, cannot fail. */
 void prf_call_events_stop(struct prf_call_events *events);
+
+/* The object of the calling thread, new or not; NULL: no memory. Borrowed. */
+struct prf_call_thread *prf_call_thread_current(struct prf_call_events *events);
+
+/* In enter_python: names and values of the arguments as a new dict, in the order of the
+   signature; NULL without an exception for a generator that goes on, or without memory.
+   Runs no code of the case. */
+PyObject *prf_call_arguments(struct prf_call_thread *thread, PyCodeObject *code);
 
 /* Idempotent. Threads that still run keep their (detached) object. */
 void prf_call_events_close(struct prf_call_events *events);

@@ -9,6 +9,8 @@
 
 #if PRF_HAVE_FRAME_EVAL
 
+#include <internal/pycore_code.h>
+
 #include "frame_eval.h"
 #include "frame_modes.h"
 
@@ -75,6 +77,18 @@ frame_eval_run(PyThreadState *tstate, _PyInterpreterFrame *frame, int throwflag,
     return result;
 }
 
+/* The function that ends raised the exception that leaves it, if the traceback starts
+   here. */
+static void
+frame_eval_raised(struct prf_call_thread *thread, PyThreadState *tstate)
+{
+    PyTracebackObject *traceback = (PyTracebackObject *)tstate->curexc_traceback;
+    if (tstate->curexc_type != NULL &&
+        (traceback == NULL || traceback->tb_next == NULL)) {
+        thread->events->ops->raised(thread, tstate->curexc_type, tstate->curexc_value);
+    }
+}
+
 static PyObject *
 frame_eval_hook(PyThreadState *tstate, _PyInterpreterFrame *frame, int throwflag)
 {
@@ -91,6 +105,7 @@ frame_eval_hook(PyThreadState *tstate, _PyInterpreterFrame *frame, int throwflag
     PyCodeObject *code = frame->f_code; /* held by the user once it was entered */
     PyObject *result;
     prf_frame_eval_seen(frame);
+    thread->frame = frame;
     events->ops->enter_python(thread, code);
     if (events->flags & PRF_CALL_NO_C) {
         result = _PyEval_EvalFrameDefault(tstate, frame, throwflag);
@@ -98,7 +113,10 @@ frame_eval_hook(PyThreadState *tstate, _PyInterpreterFrame *frame, int throwflag
         result = frame_eval_run(tstate, frame, throwflag, thread, serial);
     }
     if (serial == frame_eval_serial) {
-        events->ops->leave_python(thread, code);
+        if (__builtin_expect(result == NULL, 0) && events->ops->raised != NULL) {
+            frame_eval_raised(thread, tstate);
+        }
+        events->ops->leave_python(thread, code, result);
     }
     return result;
 }
@@ -133,6 +151,27 @@ frame_eval_stop(struct prf_call_events *events)
     frame_eval_active = NULL;
     frame_eval_serial++;
     prf_frame_modes_release(&frame_eval_modes);
+}
+
+bool
+prf_call_source_starting(const struct prf_call_thread *thread, const PyCodeObject *code)
+{
+    const _PyInterpreterFrame *frame = thread->frame;
+    return _PyInterpreterFrame_LASTI(frame) < code->_co_firsttraceable;
+}
+
+PyObject *
+prf_call_source_local(const struct prf_call_thread *thread, const PyCodeObject *code,
+                      PyObject *Py_UNUSED(name), int place)
+{
+    const _PyInterpreterFrame *frame = thread->frame;
+    PyObject *value = frame->localsplus[place];
+    const char *kinds = PyBytes_AS_STRING(code->co_localspluskinds);
+    if ((kinds[place] & CO_FAST_CELL) && value != NULL && PyCell_Check(value) &&
+        _PyInterpreterFrame_LASTI(frame) >= 0) { /* a generator has made its cells */
+        value = PyCell_GET(value);
+    }
+    return Py_XNewRef(value);
 }
 
 const struct prf_call_source prf_call_frame_eval = {

@@ -14,13 +14,19 @@ struct monitoring_callback {
     struct prf_call_events *events; /* borrowed; NULL after stop */
 };
 
+enum monitoring_of {
+    OF_PYTHON,
+    OF_C,      /* not asked for with PRF_CALL_NO_C */
+    OF_RAISED, /* only for users that want to know */
+};
+
 struct monitoring_event {
     const char *name; /* in sys.monitoring.events */
     vectorcallfunc function;
-    bool of_c; /* not asked for with PRF_CALL_NO_C */
+    enum monitoring_of of;
 };
 
-enum { N_EVENTS = 9 };
+enum { N_EVENTS = 10 };
 
 struct monitoring {
     PyObject *module;                                /* strong: sys.monitoring */
@@ -52,13 +58,52 @@ monitoring_enter(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf)
     Py_RETURN_NONE;
 }
 
+/* A generator goes on. */
+static PyObject *
+monitoring_resume(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf),
+                  PyObject *Py_UNUSED(kwnames))
+{
+    struct prf_call_thread *thread = monitoring_thread(self);
+    if (thread != NULL) {
+        thread->resuming = true;
+        thread->events->ops->enter_python(thread, (PyCodeObject *)args[0]);
+        thread->resuming = false;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+monitoring_unwind(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf),
+                  PyObject *Py_UNUSED(kwnames))
+{
+    struct prf_call_thread *thread = monitoring_thread(self);
+    if (thread != NULL) {
+        thread->events->ops->leave_python(thread, (PyCodeObject *)args[0], NULL);
+    }
+    Py_RETURN_NONE;
+}
+
+/* (code, offset, exception); comes again in each function that it passes. */
+static PyObject *
+monitoring_raise(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf),
+                 PyObject *Py_UNUSED(kwnames))
+{
+    struct prf_call_thread *thread = monitoring_thread(self);
+    PyTracebackObject *traceback =
+        (PyTracebackObject *)((PyBaseExceptionObject *)args[2])->traceback;
+    if (thread != NULL && (traceback == NULL || traceback->tb_next == NULL)) {
+        thread->events->ops->raised(thread, (PyObject *)Py_TYPE(args[2]), args[2]);
+    }
+    Py_RETURN_NONE;
+}
+
 static PyObject *
 monitoring_leave(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf),
                  PyObject *Py_UNUSED(kwnames))
 {
     struct prf_call_thread *thread = monitoring_thread(self);
     if (thread != NULL) {
-        thread->events->ops->leave_python(thread, (PyCodeObject *)args[0]);
+        thread->events->ops->leave_python(thread, (PyCodeObject *)args[0], args[2]);
     }
     Py_RETURN_NONE;
 }
@@ -107,9 +152,8 @@ monitoring_c_call(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf
     Py_RETURN_NONE;
 }
 
-static PyObject *
-monitoring_c_return(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf),
-                    PyObject *Py_UNUSED(kwnames))
+static inline PyObject *
+monitoring_c_end(PyObject *self, PyObject *const *args, enum prf_call_end end)
 {
     struct prf_call_thread *thread = monitoring_thread(self);
     if (thread == NULL) {
@@ -117,17 +161,36 @@ monitoring_c_return(PyObject *self, PyObject *const *args, size_t Py_UNUSED(narg
     }
     PyMethodDef *method = monitoring_method(thread->events->source, args);
     if (method != NULL) {
-        thread->events->ops->leave_c(thread, method, (PyCodeObject *)args[0]);
+        thread->events->ops->leave_c(thread, method, (PyCodeObject *)args[0], end);
     }
     Py_RETURN_NONE;
 }
 
+static PyObject *
+monitoring_c_return(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf),
+                    PyObject *Py_UNUSED(kwnames))
+{
+    return monitoring_c_end(self, args, PRF_CALL_RETURNED);
+}
+
+static PyObject *
+monitoring_c_raise(PyObject *self, PyObject *const *args, size_t Py_UNUSED(nargsf),
+                   PyObject *Py_UNUSED(kwnames))
+{
+    return monitoring_c_end(self, args, PRF_CALL_RAISED);
+}
+
 static const struct monitoring_event monitoring_events[N_EVENTS] = {
-    {"PY_START", monitoring_enter, false},  {"PY_RESUME", monitoring_enter, false},
-    {"PY_THROW", monitoring_enter, false},  {"PY_RETURN", monitoring_leave, false},
-    {"PY_YIELD", monitoring_leave, false},  {"PY_UNWIND", monitoring_leave, false},
-    {"CALL", monitoring_c_call, true},      {"C_RETURN", monitoring_c_return, true},
-    {"C_RAISE", monitoring_c_return, true},
+    {"PY_START", monitoring_enter, OF_PYTHON},
+    {"PY_RESUME", monitoring_resume, OF_PYTHON},
+    {"PY_THROW", monitoring_resume, OF_PYTHON},
+    {"PY_RETURN", monitoring_leave, OF_PYTHON},
+    {"PY_YIELD", monitoring_leave, OF_PYTHON},
+    {"PY_UNWIND", monitoring_unwind, OF_PYTHON},
+    {"CALL", monitoring_c_call, OF_C},
+    {"C_RETURN", monitoring_c_return, OF_C},
+    {"C_RAISE", monitoring_c_raise, OF_C},
+    {"RAISE", monitoring_raise, OF_RAISED},
 };
 
 static PyMemberDef callback_members[] = {
@@ -196,7 +259,8 @@ monitoring_install(struct monitoring *mon, struct prf_call_events *events)
     long mask = 0;
     for (int i = 0; i < N_EVENTS; i++) {
         const struct monitoring_event *event = &monitoring_events[i];
-        if (event->of_c && (events->flags & PRF_CALL_NO_C)) {
+        if ((event->of == OF_C && (events->flags & PRF_CALL_NO_C)) ||
+            (event->of == OF_RAISED && events->ops->raised == NULL)) {
             continue;
         }
         long bit = monitoring_event_bit(mon, event->name);
@@ -313,6 +377,25 @@ monitoring_start(struct prf_call_events *events, struct prf_error *err)
         monitoring_stop(events);
     }
     return rc;
+}
+
+bool
+prf_call_source_starting(const struct prf_call_thread *thread,
+                         const PyCodeObject *Py_UNUSED(code))
+{
+    return !thread->resuming;
+}
+
+PyObject *
+prf_call_source_local(const struct prf_call_thread *Py_UNUSED(thread),
+                      const PyCodeObject *Py_UNUSED(code), PyObject *name,
+                      int Py_UNUSED(place))
+{
+    PyFrameObject *frame = PyThreadState_GetFrame(prf_thread_state());
+    PyObject *value = frame ? PyFrame_GetVar(frame, name) : NULL;
+    PyErr_Clear();
+    Py_XDECREF(frame);
+    return value;
 }
 
 const struct prf_call_source prf_call_monitoring = {

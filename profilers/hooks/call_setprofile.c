@@ -50,7 +50,8 @@ setprofile_hook(PyObject *self, PyFrameObject *frame, int what, PyObject *arg)
     if (what == PyTrace_C_CALL) {
         ops->enter_c(thread, fn->m_ml, fn->m_self, fn->m_module, code);
     } else if (what == PyTrace_C_RETURN || what == PyTrace_C_EXCEPTION) {
-        ops->leave_c(thread, fn->m_ml, code);
+        ops->leave_c(thread, fn->m_ml, code,
+                     what == PyTrace_C_RETURN ? PRF_CALL_RETURNED : PRF_CALL_RAISED);
     }
     return 0;
 }

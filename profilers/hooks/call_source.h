@@ -37,6 +37,15 @@ prf_call_thread_get(struct prf_call_events *events, PyThreadState *tstate)
     return prf_call_thread_find(events, tstate);
 }
 
+/* In enter_python: does the function start, or does a generator go on? */
+bool prf_call_source_starting(const struct prf_call_thread *thread,
+                              const PyCodeObject *code);
+
+/* Then: the local variable with that name, the `place`-th; new reference, NULL (perhaps
+   with an exception) when it has no value. */
+PyObject *prf_call_source_local(const struct prf_call_thread *thread,
+                                const PyCodeObject *code, PyObject *name, int place);
+
 /* Turn the Python exception that is set into an error with the code PRF_EPYTHON. */
 int prf_call_source_fail(struct prf_error *err, const char *doing);
 

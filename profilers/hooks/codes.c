@@ -39,26 +39,10 @@ prf_codes_release(struct prf_codes *codes)
     *codes = (struct prf_codes){0};
 }
 
-static size_t
-codes_hash(const void *key)
-{
-    return (size_t)(((uint64_t)(uintptr_t)key * 0x9E3779B97F4A7C15u) >> 20);
-}
-
-static struct prf_code_slot *
-codes_slot(struct prf_code_slot *slots, size_t capacity, const void *key)
-{
-    size_t i = codes_hash(key) & (capacity - 1);
-    while (slots[i].key != NULL && slots[i].key != key) {
-        i = (i + 1) & (capacity - 1);
-    }
-    return &slots[i];
-}
-
 uint32_t
 prf_codes_find(const struct prf_codes *codes, const void *key)
 {
-    return codes_slot(codes->slots, codes->capacity, key)->id;
+    return prf_codes_slot(codes, key)->id;
 }
 
 static int
@@ -69,9 +53,10 @@ codes_grow(struct prf_codes *codes)
     if (slots == NULL) {
         return -1;
     }
+    const struct prf_codes grown = {.slots = slots, .capacity = capacity};
     for (size_t i = 0; i < codes->capacity; i++) {
         if (codes->slots[i].key != NULL) {
-            *codes_slot(slots, capacity, codes->slots[i].key) = codes->slots[i];
+            *prf_codes_slot(&grown, codes->slots[i].key) = codes->slots[i];
         }
     }
     free(codes->slots);
@@ -86,8 +71,8 @@ codes_insert(struct prf_codes *codes, const void *key, PyObject *held, uint32_t 
     if (id == 0 || ((codes->n + 1) * 2 > codes->capacity && codes_grow(codes) < 0)) {
         return 0;
     }
-    *codes_slot(codes->slots, codes->capacity, key) =
-        (struct prf_code_slot){key, Py_XNewRef(held), id};
+    *prf_codes_slot(codes, key) =
+        (struct prf_code_slot){.key = key, .held = Py_XNewRef(held), .id = id};
     codes->n++;
     return id;
 }

@@ -21,6 +21,7 @@ struct prf_code_slot {
     const void *key;
     PyObject *held; /* strong; NULL for a C function */
     uint32_t id;
+    uint32_t user; /* the caller's; 0 at first */
 };
 
 struct prf_codes {
@@ -43,6 +44,24 @@ int prf_codes_init(struct prf_codes *codes, struct prf_sink *sink,
 
 /* Drops the references. Idempotent. */
 void prf_codes_release(struct prf_codes *codes);
+
+static inline size_t
+prf_codes_hash(const void *key)
+{
+    return (size_t)(((uint64_t)(uintptr_t)key * 0x9E3779B97F4A7C15u) >> 20);
+}
+
+/* The slot of a key: with id 0 and `user` 0 when it was not seen yet. Until the next
+   one is added. */
+static inline struct prf_code_slot *
+prf_codes_slot(const struct prf_codes *codes, const void *key)
+{
+    size_t i = prf_codes_hash(key) & (codes->capacity - 1);
+    while (codes->slots[i].key != key && codes->slots[i].key != NULL) {
+        i = (i + 1) & (codes->capacity - 1);
+    }
+    return &codes->slots[i];
+}
 
 /* Id of a known key; 0: not seen yet. */
 uint32_t prf_codes_find(const struct prf_codes *codes, const void *key);

@@ -94,6 +94,19 @@ prf_small_int(PyObject *number)
 #endif
 }
 
+/* Between the two, Python code on this thread runs unseen by profilers and tracers. */
+static inline void
+prf_unseen_enter(PyThreadState *tstate)
+{
+    PyThreadState_EnterTracing(tstate);
+}
+
+static inline void
+prf_unseen_leave(PyThreadState *tstate)
+{
+    PyThreadState_LeaveTracing(tstate);
+}
+
 /* The thread state that holds the GIL, unchecked: a load from thread-local storage. */
 static inline PyThreadState *
 prf_thread_state(void)

@@ -107,20 +107,31 @@ prf_sink_mark(struct prf_sink *sink, const struct prf_rec_mark *mark, const char
     }
 }
 
+struct prf_rec_thread *
+prf_sink_thread_slot(struct prf_sink *sink, uint64_t tid, size_t room)
+{
+    size_t size = sink_round(sizeof(struct prf_rec_thread) + room);
+    struct prf_rec_thread *record = sink_reserve(sink, PRF_CHUNK_THREAD, size);
+    if (record == NULL) {
+        return NULL;
+    }
+    *record = (struct prf_rec_thread){.size = (uint32_t)size, .tid = tid};
+    sink_commit(sink, PRF_CHUNK_THREAD, size);
+    sink->n_threads++;
+    return record;
+}
+
 uint32_t
 prf_sink_thread(struct prf_sink *sink, uint64_t tid, const char *name)
 {
-    struct prf_rec_thread head = {.tid = tid, .name_len = (uint32_t)strlen(name)};
-    size_t size = sink_round(sizeof head + head.name_len);
-    head.size = (uint32_t)size;
-    char *room = sink_reserve(sink, PRF_CHUNK_THREAD, size);
-    if (room == NULL) {
+    size_t len = strlen(name);
+    struct prf_rec_thread *record = prf_sink_thread_slot(sink, tid, len);
+    if (record == NULL) {
         return 0;
     }
-    memcpy(room, &head, sizeof head);
-    memcpy(room + sizeof head, name, head.name_len);
-    sink_commit(sink, PRF_CHUNK_THREAD, size);
-    return ++sink->n_threads;
+    memcpy(record + 1, name, len); // NOLINT(bugprone-not-null-terminated-result)
+    record->name_len = (uint32_t)len;
+    return sink->n_threads;
 }
 
 uint32_t

@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -29,6 +31,8 @@ struct segment {
 struct prf_writer {
     struct prf_sink sink; /* first: a sink pointer is a writer pointer */
     char *path;
+    char *base;    /* what the names of children's recordings start with */
+    bool detached; /* the file is the parent's: no more segments */
     struct prf_rec_header *header; /* at the start of segments[0] */
     pthread_mutex_t lock;          /* protects what follows */
     size_t fill;                   /* bytes in use of the newest segment */
@@ -53,7 +57,7 @@ segment_allocate(int fd, off_t offset, size_t size)
 static int
 segment_map(struct prf_writer *w, size_t size)
 {
-    if (w->n_segments == SEGMENTS_MAX) {
+    if (w->n_segments == SEGMENTS_MAX || w->detached) {
         return -1;
     }
     struct segment *last = w->n_segments ? &w->segments[w->n_segments - 1] : NULL;
@@ -94,6 +98,9 @@ segment_next(struct prf_writer *w, size_t need)
 static size_t
 writer_chunk_size(struct prf_writer *w, uint32_t kind, size_t min_bytes)
 {
+    if (kind == PRF_CHUNK_EVENT) {
+        return min_bytes; /* one for each thread: the caller knows how many */
+    }
     size_t *next = &w->chunk_size[kind & 15];
     size_t size = *next < CHUNK_MIN ? CHUNK_MIN : *next;
     *next = size * 2 > CHUNK_MAX ? CHUNK_MAX : size * 2;
@@ -162,15 +169,25 @@ writer_seal(struct prf_sink *sink, const struct prf_extent *extent)
     uintptr_t from = ((uintptr_t)extent->data + 4095) & ~(uintptr_t)4095;
     uintptr_t to = ((uintptr_t)extent->data + extent->capacity) & ~(uintptr_t)4095;
     if (to > from) {
-        madvise((void *)from, to - from,
-                MADV_DONTNEED); // NOLINT(performance-no-int-to-ptr)
+        // NOLINTNEXTLINE(performance-no-int-to-ptr)
+        madvise((void *)from, to - from, MADV_DONTNEED);
     }
 }
+
+static const char *
+writer_base(struct prf_sink *sink)
+{
+    return ((struct prf_writer *)sink)->base;
+}
+
+static int writer_fork(struct prf_sink *sink);
 
 static const struct prf_sink_ops writer_ops = {
     .extend = writer_extend,
     .lost = writer_lost,
     .seal = writer_seal,
+    .fork = writer_fork,
+    .base = writer_base,
 };
 
 static void
@@ -189,13 +206,145 @@ writer_init_header(struct prf_writer *w, double ns_per_tick)
     w->fill = PRF_RECORDING_HEADER;
 }
 
+/* A new file for this process beside `base`; its path, the caller's, or NULL. */
+static char *
+writer_create_child(const char *base)
+{
+    char *path = NULL;
+    int fd = -1;
+    for (int i = 1; fd < 0 && i < 100; i++) { /* a process may have exec'ed Python */
+        char number[16] = "";
+        if (i > 1) {
+            snprintf(number, sizeof number, ".%d", i);
+        }
+        free(path);
+        if (asprintf(&path, "%s.%d%s", base, (int)getpid(), number) < 0) {
+            return NULL;
+        }
+        fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        if (fd < 0 && errno != EEXIST) {
+            break;
+        }
+    }
+    if (fd < 0) {
+        free(path);
+        return NULL;
+    }
+    close(fd);
+    return path;
+}
+
+/* `kind`'s chunks out of `from`, as far as `n` records; -1: no memory. */
+static int
+writer_copy_records(struct prf_writer *w, const struct prf_chunk *from, uint32_t *n)
+{
+    const unsigned char *row = (const unsigned char *)(from + 1);
+    uint64_t used = atomic_load(&from->used);
+    uint64_t end = 0;
+    for (; *n > 0 && end < used; (*n)--) {
+        uint32_t size;
+        memcpy(&size, row + end, sizeof size);
+        end += size;
+    }
+    struct prf_extent out;
+    if (end > 0 && writer_extend(&w->sink, from->kind, 0, end, &out) == 0) {
+        memcpy(out.data, row, end);
+        atomic_store(out.used, end);
+        return 0;
+    }
+    return end > 0 ? -1 : 0;
+}
+
+/* Schema and codes of the parent out of the private copies of its segments. It may have
+   added codes since the fork: n_codes is from before. */
+static int
+writer_copy_parent(struct prf_writer *w, const struct segment *segments, size_t n)
+{
+    uint32_t n_codes = w->sink.n_codes, n_schema = UINT32_MAX;
+    for (size_t i = 0; i < n; i++) {
+        const unsigned char *data = segments[i].data;
+        size_t at = i == 0 ? PRF_RECORDING_HEADER : 0;
+        while (at + sizeof(struct prf_chunk) <= segments[i].size) {
+            const struct prf_chunk *chunk = (const struct prf_chunk *)(data + at);
+            int rc = 0;
+            if (chunk->kind == PRF_CHUNK_CODE) {
+                rc = writer_copy_records(w, chunk, &n_codes);
+            } else if (chunk->kind == PRF_CHUNK_SCHEMA) {
+                rc = writer_copy_records(w, chunk, &n_schema);
+            }
+            if (rc < 0) {
+                return -1;
+            }
+            if (chunk->capacity == 0) {
+                break; /* the rest of the newest segment */
+            }
+            at += sizeof *chunk + chunk->capacity;
+        }
+    }
+    return n_codes == 0 ? 0 : -1;
+}
+
+/* The parent's segments stay mapped: rows that nobody reads are still written there. */
+static int
+writer_fork(struct prf_sink *sink)
+{
+    struct prf_writer *w = (struct prf_writer *)sink;
+    size_t n = w->n_segments;
+    struct segment *segments = malloc(n * sizeof *segments);
+    char *path = segments ? writer_create_child(w->base) : NULL;
+    if (path == NULL) {
+        free(segments);
+        return -1;
+    }
+    memcpy(segments, w->segments, n * sizeof *segments);
+    free(w->path);
+    w->path = path;
+    w->detached = false;
+    w->n_segments = 0;
+    pthread_mutex_init(&w->lock, NULL); /* another thread may have held it */
+    memset(w->chunk_size, 0, sizeof w->chunk_size);
+    memset(sink->open, 0, sizeof sink->open);
+    sink->n_threads = sink->n_snapshots = 0;
+    int rc = segment_map(w, SEGMENT_MIN);
+    if (rc == 0) {
+        writer_init_header(w, sink->ns_per_tick);
+        rc = writer_copy_parent(w, segments, n);
+    }
+    w->detached = rc < 0;
+    free(segments);
+    return rc;
+}
+
+int
+prf_writer_open_child(const char *base, double ns_per_tick, struct prf_writer **out,
+                      struct prf_error *err)
+{
+    char *path = writer_create_child(base);
+    if (path == NULL) {
+        return prf_fail(err, PRF_EIO, "cannot make a recording beside '%s': %s", base,
+                        strerror(errno));
+    }
+    char *own = strdup(base);
+    int rc = own ? prf_writer_open(path, ns_per_tick, out, err)
+                 : prf_fail(err, PRF_ENOMEM, "out of memory");
+    if (rc == 0) {
+        free((*out)->base);
+        (*out)->base = own;
+        own = NULL;
+    }
+    free(own);
+    free(path);
+    return rc;
+}
+
 int
 prf_writer_open(const char *path, double ns_per_tick, struct prf_writer **out,
                 struct prf_error *err)
 {
     int rc = 0;
     struct prf_writer *w = calloc(1, sizeof *w);
-    if (w == NULL || (w->path = strdup(path)) == NULL) {
+    if (w == NULL || (w->path = strdup(path)) == NULL ||
+        (w->base = strdup(path)) == NULL) {
         rc = prf_fail(err, PRF_ENOMEM, "out of memory");
         goto out;
     }
@@ -240,7 +389,7 @@ prf_writer_detach(struct prf_writer *w)
     if (fd >= 0) {
         close(fd);
     }
-    w->path[0] = '\0'; /* no more segments: the file is the parent's */
+    w->detached = true;
 }
 
 void
@@ -252,6 +401,7 @@ prf_writer_close(struct prf_writer *w)
     for (size_t i = 0; i < w->n_segments; i++) {
         munmap(w->segments[i].data, w->segments[i].size);
     }
+    free(w->base);
     free(w->path);
     free(w);
 }

@@ -7,6 +7,7 @@
 #include "compat.h"
 #include "plugin.h"
 #include "session.h"
+#include "trace_child.h"
 #include "zygote.h"
 
 const struct prf_plugin prf_plugin_export __attribute__((visibility("default"))) = {
@@ -31,6 +32,9 @@ static PyMethodDef module_methods[] = {
      PyDoc_STR(
          "serve(fd)\n--\n\nServe the runner on its control socket; returns the exit "
          "code.")},
+    {"trace_child", prf_trace_child, METH_O,
+     PyDoc_STR(
+         "trace_child(text)\n--\n\nTrace this process, a child of a traced case.")},
     {NULL},
 };
 

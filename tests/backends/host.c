@@ -16,6 +16,7 @@
 #include "codes.h"
 #include "line_events.h"
 #include "reader.h"
+#include "trace_child.h"
 #include "traces.h"
 #include "writer.h"
 
@@ -56,6 +57,14 @@ empty_python(struct prf_call_thread *thread, PyCodeObject *code)
 }
 
 static void
+empty_leave_python(struct prf_call_thread *thread, PyCodeObject *code, PyObject *result)
+{
+    (void)thread;
+    (void)code;
+    (void)result;
+}
+
+static void
 empty_enter_c(struct prf_call_thread *thread, PyMethodDef *method, PyObject *self,
               PyObject *module, PyCodeObject *caller)
 {
@@ -67,8 +76,10 @@ empty_enter_c(struct prf_call_thread *thread, PyMethodDef *method, PyObject *sel
 }
 
 static void
-empty_leave_c(struct prf_call_thread *thread, PyMethodDef *method, PyCodeObject *caller)
+empty_leave_c(struct prf_call_thread *thread, PyMethodDef *method, PyCodeObject *caller,
+              enum prf_call_end end)
 {
+    (void)end;
     (void)thread;
     (void)method;
     (void)caller;
@@ -79,7 +90,7 @@ static const struct prf_call_ops empty_ops = {
     .thread_start = empty_thread_start,
     .enter_python = empty_python,
     .enter_c = empty_enter_c,
-    .leave_python = empty_python,
+    .leave_python = empty_leave_python,
     .leave_c = empty_leave_c,
 };
 
@@ -686,13 +697,27 @@ host_backends(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(args))
 }
 
 static PyObject *
+host_counter(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    const char *name;
+    double value;
+    if (!PyArg_ParseTuple(args, "sd", &name, &value)) {
+        return NULL;
+    }
+    if (host.backend != NULL && host.backend->counter != NULL) {
+        host.backend->counter(host.state, name, value);
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
 host_slow_traces(PyObject *Py_UNUSED(module), PyObject *slow)
 {
     prf_traces_disable(slow == Py_True);
     Py_RETURN_NONE;
 }
 
-enum { HOST_RUN, HOST_MARK };
+enum { HOST_RUN, HOST_MARK, HOST_COUNTER };
 
 static PyMethodDef host_methods[] = {
     [HOST_RUN] =
@@ -700,6 +725,8 @@ static PyMethodDef host_methods[] = {
          "run(profiler, body, recording, options={}, can_loop=True, only_open=False, "
          "case_file='/host.py')"},
     [HOST_MARK] = {"mark", host_mark, METH_O, "mark(name): what self.trace(name) does"},
+    [HOST_COUNTER] = {"counter", host_counter, METH_VARARGS,
+                      "counter(name, value): what self.counter(name, value) does"},
     {"read", host_read, METH_O, "read(recording) -> dict"},
     {"slow_traces", host_slow_traces, METH_O,
      "slow_traces(bool): tracemalloc's tables are not read"},
@@ -721,6 +748,29 @@ PyInit_prf_host(void)
 {
     prf_clock_init();
     prf_codes_hide(&host_methods[HOST_MARK]);
+    prf_codes_hide(&host_methods[HOST_COUNTER]);
     pthread_atfork(NULL, NULL, host_after_fork);
     return PyModule_Create(&host_module);
+}
+
+/* --- the same object in a child process of a traced body --- */
+
+static PyMethodDef child_methods[] = {
+    {"trace_child", prf_trace_child, METH_O, "as the worker's"},
+    {NULL},
+};
+
+static struct PyModuleDef child_module = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "_pyprofiler",
+    .m_size = -1,
+    .m_methods = child_methods,
+};
+
+PyMODINIT_FUNC PyInit__pyprofiler(void);
+
+PyMODINIT_FUNC
+PyInit__pyprofiler(void)
+{
+    return PyModule_Create(&child_module);
 }

@@ -1,9 +1,16 @@
 """What the tests of backends share: running a callable under one, and reading it back."""
 
+import glob
 import os
 import tempfile
 
 import prf_host
+
+
+def remove(path):
+    """The recording and those of its child processes."""
+    for name in [path, *glob.glob(path + ".*")]:
+        os.unlink(name)
 
 
 def profile(profiler, body, options=None, **how):
@@ -14,7 +21,7 @@ def profile(profiler, body, options=None, **how):
         counts = prf_host.run(profiler, body, path, options or {}, **how)
         return counts, prf_host.read(path)
     finally:
-        os.unlink(path)
+        remove(path)
 
 
 def raising_profile(profiler, body, options=None, **how):
@@ -28,7 +35,7 @@ def raising_profile(profiler, body, options=None, **how):
             return exception, prf_host.read(path)
         raise AssertionError("the body did not raise")
     finally:
-        os.unlink(path)
+        remove(path)
 
 
 def sites(recording):

@@ -23,7 +23,7 @@ def work():
 
 
 def test_there_are_backends():
-    assert {"stopwatch", "call", "passthrough"} <= set(AVAILABLE)
+    assert {"stopwatch", "call", "tracer", "passthrough"} <= set(AVAILABLE)
 
 
 def test_open_without_start(backend):

@@ -9,7 +9,7 @@ import pytest
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 COMMANDS = ["run", "list", "profilers", "show", "export", "doctor"]
 PROFILERS = ["passthrough", "stopwatch", "call", "tracemalloc", "memory-line", "memory-time",
-             "callgraph", "line"]
+             "callgraph", "tracer", "line"]
 PAGES = sorted([*SOURCE.glob("*.md"), *(SOURCE / "docs").glob("*.md")])
 
 

@@ -126,7 +126,7 @@ def test_no_such_interpreter(project, path, says):
     assert done.out == ""
 
 
-@pytest.mark.parametrize("profiler", ["passthrough", "call"])
+@pytest.mark.parametrize("profiler", ["passthrough", "call", "tracer"])
 def test_children(each, profiler):
     """multiprocessing by each method, subprocess with sys.executable, threads, fork."""
     done = each.add("process").run_json("--timeout=60", "process/", profiler)
