@@ -9,7 +9,8 @@ import pytest
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 
 # All that the checks of the Makefile call; each answers that it is there.
-CHECKED = ["cc", "cmake", "ninja", "pkg-config", "git", "go-md2man"]
+CHECKED = ["cc", "cmake", "ninja", "pkg-config", "git", "go-md2man",
+           "dot", "callgrind_annotate"]
 
 
 @pytest.fixture
