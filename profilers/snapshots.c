@@ -127,7 +127,7 @@ snapshots_text(PyObject *str)
         return strdup("?");
     }
     Py_ssize_t n = PyUnicode_GET_LENGTH(str);
-    char *text = malloc((size_t)n * 4 + 1);
+    char *text = calloc((size_t)n + 1, 4);
     size_t len = 0;
     for (Py_ssize_t i = 0; text != NULL && i < n; i++) {
         Py_UCS4 c = PyUnicode_READ_CHAR(str, i);
