@@ -61,7 +61,7 @@ prf_hash_pointer(const void *pointer)
 }
 
 /* With the GIL and while tracing: plants blocks and looks where they appear. False:
-   *why says what was not found. */
+ *why says what was not found. */
 bool prf_traces_scan(struct prf_traces_places *out, const char **why);
 
 /* Does a planted block still appear there? */
