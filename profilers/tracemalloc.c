@@ -1,6 +1,6 @@
-/* tracemalloc: where memory that is held was allocated. Python's own tracemalloc tracks;
-   snapshots are aggregated in its tables, without building objects, and how they are
-   shown is decided when a report is made. Protected by the GIL. */
+/* tracemalloc: where memory that is held was allocated. Python's own tracemalloc
+   tracks; snapshots are aggregated in its tables, without building objects, and how
+   they are shown is decided when a report is made. Protected by the GIL. */
 #include "backends.h"
 
 #include <Python.h>
@@ -108,8 +108,9 @@ tracemalloc_trace(struct tracemalloc *st, struct prf_error *err)
     if (tracemalloc_is_tracing(st)) {
         return 0;
     }
-    PyObject *answer = PyObject_CallFunction(st->functions[TRACEMALLOC_START], "K",
-                                             (unsigned long long)tracemalloc_nframe(st));
+    PyObject *answer =
+        PyObject_CallFunction(st->functions[TRACEMALLOC_START], "K",
+                              (unsigned long long)tracemalloc_nframe(st));
     Py_XDECREF(answer);
     st->started = answer != NULL;
     return answer != NULL ? 0 : tracemalloc_fail(err, "start");
@@ -177,9 +178,10 @@ tracemalloc_note_limit(struct tracemalloc *st)
     long n = limit != NULL ? PyLong_AsLong(limit) : -1;
     char text[160];
     if (n > 0 && (uint64_t)n != tracemalloc_nframe(st)) {
-        snprintf(text, sizeof text,
-                 "tracemalloc was tracing before the case, with %ld frame%s a traceback",
-                 n, n == 1 ? "" : "s");
+        snprintf(
+            text, sizeof text,
+            "tracemalloc was tracing before the case, with %ld frame%s a traceback", n,
+            n == 1 ? "" : "s");
         prf_sink_info(st->sink, PRF_INFO_NOTE, text);
     }
     Py_XDECREF(limit);
@@ -240,7 +242,8 @@ tracemalloc_stop(void *state, const struct prf_round *round, struct prf_error *e
         st->peak_lost = !prf_allocator_remove();
     }
     st->stopped_inside = st->stopped_inside || !tracing;
-    /* A list of objects would count in the peak; the pair of amounts in the snapshot. */
+    /* A list of objects would count in the peak; the pair of amounts in the snapshot.
+     */
     if (tracing && st->slow != NULL) {
         tracemalloc_amounts(st);
     }
@@ -284,10 +287,11 @@ tracemalloc_notes(struct tracemalloc *st, struct prf_sink *sink)
 {
     char text[200];
     if (st->slow != NULL) {
-        snprintf(text, sizeof text,
-                 "snapshots were made of Python objects, which is slow and takes memory: "
-                 "%s; the traceback at the peak is not known",
-                 st->slow);
+        snprintf(
+            text, sizeof text,
+            "snapshots were made of Python objects, which is slow and takes memory: "
+            "%s; the traceback at the peak is not known",
+            st->slow);
         prf_sink_info(sink, PRF_INFO_NOTE, text);
     }
     if (st->stopped_inside) {

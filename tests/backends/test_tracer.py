@@ -476,6 +476,25 @@ def test_files(trace, options):
     assert result.calls() == [(0, "body"), (1, "<built-in method builtins.len>")]
 
 
+def test_c_functions_go_with_their_caller(trace):
+    """The same C function at the same depth, from a file that counts and one that does
+    not."""
+    left_out = {}
+    exec(compile("def outside(): len('y')", "/elsewhere/left_out.py", "exec"), left_out)
+
+    def inside():
+        len("x")
+
+    def body():
+        for _ in range(3):
+            inside()
+            left_out["outside"]()
+
+    result = trace(body, {"exclude-files": "/elsewhere"})
+    length = "<built-in method builtins.len>"
+    assert result.calls() == [(0, "body")] + 3 * [(1, "inside"), (2, length)]
+
+
 def test_ignore_frozen(trace, tmp_path, monkeypatch):
     (tmp_path / "tracer_imported.py").write_text("def f(): pass\nf()\n")
     monkeypatch.syspath_prepend(str(tmp_path))
