@@ -59,6 +59,7 @@ def count(trace, name):
 
 
 def by_cprofile(body):
+    gc.collect()  # generators that somebody left would end in there
     profiler = cProfile.Profile()
     profiler.enable()
     try:
