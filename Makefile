@@ -151,6 +151,8 @@ bench:
 	$(SYSTEM_PYTHON) tests/bench/bench_tracer.py --build build/bench --pyperformance "$$programs" "$${venvs[@]}" || rc=1
 	$(SYSTEM_PYTHON) tests/bench/bench_callgraph.py --build build/bench --pyperformance "$$programs" "$${venvs[@]}" || rc=1
 	$(SYSTEM_PYTHON) tests/bench/bench_tracemalloc.py --build build/bench --pyperformance "$$programs" "$${venvs[@]}" || rc=1
+	$(SYSTEM_PYTHON) tests/bench/bench_line.py --build build/bench --pyperformance "$$programs" "$${venvs[@]}" || rc=1
+	$(SYSTEM_PYTHON) tests/bench/bench_memory_line.py --build build/bench --pyperformance "$$programs" "$${venvs[@]}" || rc=1
 	exit $$rc
 
 tidy:

@@ -7,8 +7,10 @@
 extern const struct prf_backend prf_stopwatch;
 extern const struct prf_backend prf_call;
 extern const struct prf_backend prf_tracemalloc;
-extern const struct prf_backend prf_callgraph;
+extern const struct prf_backend prf_memory_line;
 extern const struct prf_backend prf_memory_time;
+extern const struct prf_backend prf_callgraph;
+extern const struct prf_backend prf_line;
 extern const struct prf_backend prf_tracer;
 extern const struct prf_backend prf_passthrough;
 

@@ -1,14 +1,17 @@
 /* From tracebacks to the rows of a recording: see snapshots.h.
 
-   A traceback becomes a path in a tree of (caller, file, line) that all snapshots share,
-   so that a line costs 16 bytes once and 24 in each snapshot that holds something of
-   it. */
+   A traceback becomes a path in a tree of (caller, file, line) that all snapshots
+   share, so that a line costs 16 bytes once and 24 in each snapshot that holds
+   something of it. */
 #include "snapshots.h"
 
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <pyprofiler/backend.h>
 
@@ -29,21 +32,20 @@ snapshots_hash(const void *data, size_t n)
     return h ^ h >> 32;
 }
 
-/* Room in an array for one more element than `n`. */
-static int
-snapshots_reserve(void **array, size_t n, size_t *capacity, size_t size)
+/* `array` with room for one more element than `n`; NULL: no memory, it is as it was. */
+static void *
+snapshots_reserve(void *array, size_t n, size_t *capacity, size_t size)
 {
     if (n < *capacity) {
-        return 0;
+        return array;
     }
     size_t more = *capacity ? *capacity * 2 : SNAPSHOTS_FIRST;
-    void *grown = realloc(*array, more * size);
-    if (grown == NULL) {
-        return -1;
+    char *grown = realloc(array, more * size);
+    if (grown != NULL) {
+        memset(grown + *capacity * size, 0, (more - *capacity) * size);
+        *capacity = more;
     }
-    *array = grown;
-    *capacity = more;
-    return 0;
+    return grown;
 }
 
 static uint64_t
@@ -55,7 +57,7 @@ snapshots_hash_node(const struct prf_snapshots *s, uint32_t id)
 static uint64_t
 snapshots_hash_file(const struct prf_snapshots *s, uint32_t id)
 {
-    return snapshots_hash(s->files[id], strlen(s->files[id]));
+    return snapshots_hash(s->files[id].text, strlen(s->files[id].text));
 }
 
 /* Room for one more of `n` ids: at most half of the slots are used. */
@@ -137,17 +139,23 @@ snapshots_text(PyObject *str)
     return text;
 }
 
+static int
+snapshots_reserve_file(struct prf_snapshots *s)
+{
+    struct prf_snapshot_file *files =
+        snapshots_reserve(s->files, s->n_files, &s->files_capacity, sizeof *s->files);
+    s->files = files != NULL ? files : s->files;
+    return files != NULL &&
+                   snapshots_grow(s, &s->file_ids, s->n_files, snapshots_hash_file) == 0
+               ? 0
+               : -1;
+}
+
 /* Index of a file in files[]; takes `steal_text`. 0: no memory. */
 static uint32_t
 snapshots_file(struct prf_snapshots *s, char *steal_text)
 {
-    size_t codes_capacity = s->files_capacity;
-    if (steal_text == NULL ||
-        snapshots_grow(s, &s->file_ids, s->n_files, snapshots_hash_file) < 0 ||
-        snapshots_reserve((void **)&s->file_codes, s->n_files, &codes_capacity,
-                          sizeof *s->file_codes) < 0 ||
-        snapshots_reserve((void **)&s->files, s->n_files, &s->files_capacity,
-                          sizeof *s->files) < 0) {
+    if (steal_text == NULL || snapshots_reserve_file(s) < 0) {
         free(steal_text);
         return 0;
     }
@@ -155,7 +163,7 @@ snapshots_file(struct prf_snapshots *s, char *steal_text)
     size_t i = (size_t)h & (s->file_ids.capacity - 1);
     for (; s->file_ids.slots[i] != 0; i = (i + 1) & (s->file_ids.capacity - 1)) {
         uint32_t id = s->file_ids.slots[i];
-        if (strcmp(s->files[id], steal_text) == 0) {
+        if (strcmp(s->files[id].text, steal_text) == 0) {
             free(steal_text);
             return id;
         }
@@ -165,8 +173,7 @@ snapshots_file(struct prf_snapshots *s, char *steal_text)
         free(steal_text);
         return 0;
     }
-    s->file_codes[s->n_files] = code;
-    s->files[s->n_files] = steal_text;
+    s->files[s->n_files] = (struct prf_snapshot_file){steal_text, code};
     s->file_ids.slots[i] = (uint32_t)s->n_files;
     return (uint32_t)s->n_files++;
 }
@@ -177,9 +184,11 @@ static uint32_t
 snapshots_node(struct prf_snapshots *s, uint32_t parent, uint32_t code, uint32_t line)
 {
     struct prf_rec_stack node = {.parent = parent, .code = code, .line = line};
-    if (snapshots_grow(s, &s->node_ids, s->n_nodes, snapshots_hash_node) < 0 ||
-        snapshots_reserve((void **)&s->nodes, s->n_nodes, &s->nodes_capacity,
-                          sizeof *s->nodes) < 0) {
+    struct prf_rec_stack *nodes =
+        snapshots_reserve(s->nodes, s->n_nodes, &s->nodes_capacity, sizeof node);
+    s->nodes = nodes != NULL ? nodes : s->nodes;
+    if (nodes == NULL ||
+        snapshots_grow(s, &s->node_ids, s->n_nodes, snapshots_hash_node) < 0) {
         return 0;
     }
     size_t i = (size_t)snapshots_hash(&node, sizeof node) & (s->node_ids.capacity - 1);
@@ -232,10 +241,10 @@ snapshots_stack(struct prf_snapshots *s, const struct prf_traces *traces,
             return 0;
         }
         if (i == 0 && s->own_folder != NULL &&
-            strncmp(s->files[file], s->own_folder, strlen(s->own_folder)) == 0) {
+            strncmp(s->files[file].text, s->own_folder, strlen(s->own_folder)) == 0) {
             return UINT32_MAX;
         }
-        stack = snapshots_node(s, stack, s->file_codes[file], line);
+        stack = snapshots_node(s, stack, s->files[file].code, line);
         if (stack == 0) {
             return 0;
         }
@@ -332,10 +341,12 @@ snapshots_add_sites(const struct prf_snapshots *s, const struct prf_snapshot_row
     for (size_t i = 0; i < list->n; i++) {
         const struct prf_snapshot_row *row = &list->rows[i];
         const struct prf_rec_stack *node = &s->nodes[row->stack];
-        int64_t n_bytes = first ? 0 : row->n_bytes, n_blocks = first ? 0 : row->n_blocks;
+        int64_t n_bytes = first ? 0 : row->n_bytes,
+                n_blocks = first ? 0 : row->n_blocks;
         int sign = first ? -1 : 1;
         *out++ = (struct snapshots_site){
-            node->code, node->line,
+            node->code,
+            node->line,
             {n_bytes, n_blocks, sign * row->n_bytes, sign * row->n_blocks}};
     }
     return out;
@@ -360,8 +371,8 @@ prf_snapshots_write_sites(struct prf_snapshots *s)
         s->sink->ops->lost(s->sink, n);
         return;
     }
-    snapshots_add_sites(s, &s->last,
-                        snapshots_add_sites(s, &s->first, list, true), false);
+    snapshots_add_sites(s, &s->last, snapshots_add_sites(s, &s->first, list, true),
+                        false);
     qsort(list, n, sizeof *list, snapshots_compare_sites);
     for (size_t i = 0; i < n;) {
         struct snapshots_site site = list[i++];
@@ -370,9 +381,8 @@ prf_snapshots_write_sites(struct prf_snapshots *s)
                 site.values[c] += list[i].values[c];
             }
         }
-        unsigned char *row = site.values[1] == 0 && site.values[3] == 0
-                                 ? NULL
-                                 : prf_rows_add(&sites);
+        unsigned char *row =
+            site.values[1] == 0 && site.values[3] == 0 ? NULL : prf_rows_add(&sites);
         if (row != NULL) {
             memcpy(row, &site, sizeof site);
         }
@@ -400,19 +410,33 @@ snapshots_write_line(struct prf_snapshots *s, const struct snapshots_line *at,
                      const char *line)
 {
     char text[SNAPSHOTS_LINE + 48];
-    snprintf(text, sizeof text, "%u %u\n%.*s", at->code, at->line,
-             (int)(strlen(line) < SNAPSHOTS_LINE ? strcspn(line, "\r\n")
-                                                 : SNAPSHOTS_LINE),
-             line);
+    snprintf(
+        text, sizeof text, "%u %u\n%.*s", at->code, at->line,
+        (int)(strlen(line) < SNAPSHOTS_LINE ? strcspn(line, "\r\n") : SNAPSHOTS_LINE),
+        line);
     prf_sink_info(s->sink, PRF_INFO_SOURCE, text);
 }
 
-/* The lines [i, end) of one file, in order. */
+/* Whatever a code object is named after: only a file is read, never a pipe. */
+static FILE *
+snapshots_open_file(const char *path)
+{
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    FILE *file =
+        fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? fdopen(fd, "r") : NULL;
+    if (file == NULL && fd >= 0) {
+        close(fd);
+    }
+    return file;
+}
+
+/* The lines of one file, in order. */
 static void
 snapshots_write_file(struct prf_snapshots *s, const struct snapshots_line *lines,
                      size_t n)
 {
-    FILE *file = fopen(lines[0].file, "re");
+    FILE *file = snapshots_open_file(lines[0].file);
     char *line = NULL;
     size_t size = 0, i = 0;
     for (uint32_t at = 1; file != NULL && i < n && getline(&line, &size, file) >= 0;
@@ -435,10 +459,11 @@ prf_snapshots_write_sources(struct prf_snapshots *s)
     size_t n = s->n_nodes - 1 < SNAPSHOTS_SOURCES ? s->n_nodes - 1 : SNAPSHOTS_SOURCES;
     struct snapshots_line *lines = calloc(n + 1, sizeof *lines);
     for (size_t i = 0; lines != NULL && i < n; i++) {
-        lines[i] = (struct snapshots_line){s->nodes[i + 1].code, s->nodes[i + 1].line, ""};
+        lines[i] =
+            (struct snapshots_line){s->nodes[i + 1].code, s->nodes[i + 1].line, ""};
         for (size_t f = 1; f < s->n_files; f++) {
-            if (s->file_codes[f] == lines[i].code) {
-                lines[i].file = s->files[f];
+            if (s->files[f].code == lines[i].code) {
+                lines[i].file = s->files[f].text;
             }
         }
     }
@@ -463,7 +488,7 @@ prf_snapshots_write_sources(struct prf_snapshots *s)
 static char *
 snapshots_own_folder(void)
 {
-    PyObject *modules = PyImport_GetModuleDict(); /* borrowed */
+    PyObject *modules = PyImport_GetModuleDict();                   /* borrowed */
     PyObject *module = PyDict_GetItemString(modules, "pyprofiler"); /* borrowed */
     PyObject *file = module ? PyObject_GetAttrString(module, "__file__") : NULL;
     char *text = file != NULL && PyUnicode_Check(file) ? snapshots_text(file) : NULL;
@@ -487,8 +512,8 @@ prf_snapshots_init(struct prf_snapshots *s, struct prf_sink *sink,
     prf_rows_init(&s->stacks, sink, PRF_CHUNK_STACK, sizeof(struct prf_rec_stack));
     prf_rows_init(&s->held, sink, PRF_CHUNK_HELD, sizeof(struct prf_rec_held));
     s->own_folder = snapshots_own_folder();
-    if (snapshots_reserve((void **)&s->nodes, 0, &s->nodes_capacity,
-                          sizeof *s->nodes) < 0) {
+    s->nodes = snapshots_reserve(NULL, 0, &s->nodes_capacity, sizeof *s->nodes);
+    if (s->nodes == NULL) {
         return prf_fail(err, PRF_ENOMEM, "out of memory");
     }
     return 0;
@@ -498,13 +523,12 @@ void
 prf_snapshots_release(struct prf_snapshots *s)
 {
     for (size_t i = 1; i < s->n_files; i++) {
-        free(s->files[i]);
+        free(s->files[i].text);
     }
     free(s->own_folder);
     free(s->nodes);
     free(s->node_ids.slots);
     free(s->files);
-    free(s->file_codes);
     free(s->file_ids.slots);
     free(s->first.rows);
     free(s->last.rows);

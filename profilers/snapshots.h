@@ -1,6 +1,6 @@
 /* What was held at moments of a case, by the stack that allocated it, written to the
-   sink as it is taken: PRF_CHUNK_STACK, PRF_CHUNK_SNAPSHOT, PRF_CHUNK_HELD. All need the
-   GIL and allocate nothing that Python traces. */
+   sink as it is taken: PRF_CHUNK_STACK, PRF_CHUNK_SNAPSHOT, PRF_CHUNK_HELD. All need
+   the GIL and allocate nothing that Python traces. */
 #ifndef PRF_SNAPSHOTS_H
 #define PRF_SNAPSHOTS_H
 
@@ -35,8 +35,10 @@ struct prf_snapshots {
     struct prf_rec_stack *nodes; /* a copy of every stack row; [0] is unused */
     size_t n_nodes, nodes_capacity;
     struct prf_snapshot_table node_ids;
-    char **files; /* texts of the code records; [0] is unused */
-    uint32_t *file_codes;
+    struct prf_snapshot_file {
+        char *text; /* malloc'ed */
+        uint32_t code;
+    } * files; /* [0] is unused */
     size_t n_files, files_capacity;
     struct prf_snapshot_table file_ids;
     struct prf_snapshot_rows first, last; /* of the first and the newest snapshot */

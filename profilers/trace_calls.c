@@ -162,6 +162,7 @@ calls_enter_with_args(struct tracer *st, struct tracer_thread *t, PyCodeObject *
         Py_DECREF(dict);
     }
     calls_enter(st, t, call);
+    call->args.text = NULL;
 }
 
 static __attribute__((noinline)) void

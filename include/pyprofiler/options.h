@@ -28,7 +28,8 @@ enum prf_opt_flags {
     PRF_OPT_HIDDEN = 1,   /* not in --help: a predecessor's spelling */
     PRF_OPT_OPTIONAL = 2, /* the value may be left out: `implied` is used then */
     /* A file or folder that the runner writes after the run; `choices` is the format.
-       A value that ends in '/' or names a folder gets one file a result. */
+       A value that ends in '/' or names a folder, and any value of an option whose
+       unit is DIR or FOLDER, gets one file a result. */
     PRF_OPT_OUTPUT = 4,
 };
 

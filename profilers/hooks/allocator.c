@@ -18,7 +18,7 @@ static struct {
     PyMemAllocatorEx inner[ALLOCATOR_DOMAINS];
     const volatile size_t *current;
     _Atomic size_t n_bytes;
-    const void *_Atomic block; /* that made the peak and is held, or one of these */
+    const void *_Atomic block;     /* that made the peak and is held, or one of these */
     const void *_Atomic traceback; /* with allocator_gone_block */
     bool installed[ALLOCATOR_DOMAINS];
 } layer __attribute__((aligned(64)));
@@ -151,14 +151,13 @@ static bool
 allocator_is_called(PyMemAllocatorDomain domain)
 {
     size_t before = layer.n_bytes;
-    void *block = NULL;
     layer.n_bytes = 0;
     if (domain == PYMEM_DOMAIN_RAW) {
-        PyMem_RawFree(block = PyMem_RawMalloc(1));
+        PyMem_RawFree(PyMem_RawMalloc(1));
     } else if (domain == PYMEM_DOMAIN_MEM) {
-        PyMem_Free(block = PyMem_Malloc(1));
+        PyMem_Free(PyMem_Malloc(1));
     } else {
-        PyObject_Free(block = PyObject_Malloc(1));
+        PyObject_Free(PyObject_Malloc(1));
     }
     bool called = layer.n_bytes != 0;
     layer.n_bytes = before;

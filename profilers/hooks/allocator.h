@@ -14,8 +14,8 @@ struct prf_allocator_peak {
     bool foreign;          /* made by memory that an extension module tracks itself */
 };
 
-/* Put the layer over what is there; `current` is what prf_traces_counter gave. False: it
-   could not be removed before and is still in the way. */
+/* Put the layer over what is there; `current` is what prf_traces_counter gave. False:
+   it could not be removed before and is still in the way. */
 bool prf_allocator_install(const volatile size_t *current);
 
 /* Take it off, if nobody put another over it. False: somebody did, or replaced it. */

@@ -3,60 +3,22 @@
    for C functions, but it also slows down every bytecode, so frames that call none run
    without (frame_modes.h).
 
-   In exchange every Python call nests C frames: see frame_eval_stack_low. The only file
-   that looks inside the interpreter. */
+   In exchange every Python call nests C frames: see frame_eval.h. */
 #define Py_BUILD_CORE_MODULE 1
 #include "call_source.h"
 
 #if PRF_HAVE_FRAME_EVAL
 
 #include <internal/pycore_code.h>
-#include <internal/pycore_frame.h>
-#include <pthread.h>
-#include <sys/resource.h>
 
+#include "frame_eval.h"
 #include "frame_modes.h"
-
-#define FRAME_EVAL_RESERVE (256u << 10) /* left for what a frame may call in C */
-#define FRAME_EVAL_STACK (96u << 20)    /* asked for: at 1 KB a call 90,000 deep */
-
-#define FRAME_EVAL_FIRST_VERSION 0x70000000u /* no function has it by itself */
-
-static PyObject *frame_eval_getitem; /* "__getitem__", interned for good */
-
-static void frame_eval_forbid_inlining(PyFunctionObject *function);
 
 /* Protected by the GIL. Frames that were entered under an earlier start, or return
    after the end of theirs, must not touch its threads: they may be gone. */
 static struct prf_call_events *frame_eval_active;
 static struct prf_frame_modes frame_eval_modes; /* only with C functions */
 static uint64_t frame_eval_serial;
-
-/* The lowest address that the calling thread may use, with the reserve. */
-static uintptr_t
-frame_eval_find_floor(void)
-{
-    pthread_attr_t attr;
-    void *base = NULL;
-    size_t size = 0;
-    if (pthread_getattr_np(pthread_self(), &attr) == 0) {
-        pthread_attr_getstack(&attr, &base, &size);
-        pthread_attr_destroy(&attr);
-    }
-    return (uintptr_t)base + FRAME_EVAL_RESERVE;
-}
-
-/* Python's own limit counts calls, not bytes. Without us Python calls take no C stack,
-   so a case may raise sys.setrecursionlimit as far as it likes. */
-static inline bool
-frame_eval_stack_low(struct prf_call_thread *thread)
-{
-    char here;
-    if (__builtin_expect(thread->stack_floor == 0, 0)) {
-        thread->stack_floor = frame_eval_find_floor();
-    }
-    return (uintptr_t)&here < thread->stack_floor;
-}
 
 /* The mode to run the frame in; NULL: without tracing, C functions do not count. */
 static inline struct prf_frame_mode *
@@ -115,15 +77,6 @@ frame_eval_run(PyThreadState *tstate, _PyInterpreterFrame *frame, int throwflag,
     return result;
 }
 
-/* The call of a generator function only makes the generator: not a call of its body. */
-static inline bool
-frame_eval_makes_generator(const _PyInterpreterFrame *frame)
-{
-    return (frame->f_code->co_flags &
-            (CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR)) != 0 &&
-           frame->owner == FRAME_OWNED_BY_THREAD;
-}
-
 /* The function that ends raised the exception that leaves it, if the traceback starts
    here. */
 static void
@@ -142,20 +95,16 @@ frame_eval_hook(PyThreadState *tstate, _PyInterpreterFrame *frame, int throwflag
     struct prf_call_events *events = frame_eval_active;
     struct prf_call_thread *thread =
         events ? prf_call_thread_get(events, tstate) : NULL;
-    if (thread == NULL || tstate->tracing || frame_eval_makes_generator(frame)) {
+    if (thread == NULL || tstate->tracing || prf_frame_eval_makes_generator(frame)) {
         return _PyEval_EvalFrameDefault(tstate, frame, throwflag);
     }
-    if (frame_eval_stack_low(thread)) {
-        PyErr_SetString(PyExc_RecursionError,
-                        "no C stack left for a deeper recursion under the profiler");
+    if (prf_frame_eval_stack_low(&thread->stack_floor)) {
         return NULL;
     }
     uint64_t serial = frame_eval_serial;
     PyCodeObject *code = frame->f_code; /* held by the user once it was entered */
     PyObject *result;
-    if (__builtin_expect(code->co_name == frame_eval_getitem, 0)) {
-        frame_eval_forbid_inlining(frame->f_func); /* of a class made since the start */
-    }
+    prf_frame_eval_seen(frame);
     thread->frame = frame;
     events->ops->enter_python(thread, code);
     if (events->flags & PRF_CALL_NO_C) {
@@ -172,85 +121,31 @@ frame_eval_hook(PyThreadState *tstate, _PyInterpreterFrame *frame, int throwflag
     return result;
 }
 
-/* x[i] with a __getitem__ written in Python enters its frame without asking for the
-   evaluation function where 3.11 has specialised it (3.11.2 does, 3.11.7 does not).
-   That needs a function version of 16 bits: one beyond them undoes and forbids it. */
-static void
-frame_eval_forbid_inlining(PyFunctionObject *function)
-{
-    static uint32_t next_version = FRAME_EVAL_FIRST_VERSION; /* protected by the GIL */
-    if (function->func_version < FRAME_EVAL_FIRST_VERSION) {
-        function->func_version = next_version++;
-    }
-}
-
-/* The same for all classes that are there now, from `type` down. */
-static void
-frame_eval_forbid_below(PyTypeObject *type)
-{
-    PyObject *getitem =
-        type->tp_dict ? PyDict_GetItem(type->tp_dict, frame_eval_getitem) : NULL;
-    if (getitem != NULL && PyFunction_Check(getitem)) {
-        frame_eval_forbid_inlining((PyFunctionObject *)getitem);
-    }
-    PyObject *list =
-        PyObject_CallMethod((PyObject *)&PyType_Type, "__subclasses__", "O", type);
-    for (Py_ssize_t i = 0; list != NULL && i < PyList_GET_SIZE(list); i++) {
-        frame_eval_forbid_below((PyTypeObject *)PyList_GET_ITEM(list, i));
-    }
-    PyErr_Clear();
-    Py_XDECREF(list);
-}
-
-/* The main thread's stack grows up to the soft limit of the moment. */
-static void
-frame_eval_raise_stack_limit(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
-        limit.rlim_cur < FRAME_EVAL_STACK) {
-        limit.rlim_cur =
-            limit.rlim_max < FRAME_EVAL_STACK ? limit.rlim_max : FRAME_EVAL_STACK;
-        setrlimit(RLIMIT_STACK, &limit);
-    }
-}
-
 static int
 frame_eval_start(struct prf_call_events *events, struct prf_error *err)
 {
-    PyInterpreterState *interp = PyInterpreterState_Get();
-    if (_PyInterpreterState_GetEvalFrameFunc(interp) != _PyEval_EvalFrameDefault) {
-        return prf_fail(err, PRF_EUNAVAILABLE,
-                        "another tool evaluates the frames (PEP 523: a debugger or a "
-                        "compiler); remove it");
-    }
     if (prf_frame_modes_init(&frame_eval_modes) < 0) {
         return prf_fail(err, PRF_ENOMEM, "no memory for the modes of frames");
     }
-    if (frame_eval_getitem == NULL &&
-        (frame_eval_getitem = PyUnicode_InternFromString("__getitem__")) == NULL) {
-        return prf_call_source_fail(err, "preparing frame evaluation");
+    int rc = prf_frame_eval_start(frame_eval_hook, err);
+    if (rc < 0) {
+        prf_frame_modes_release(&frame_eval_modes);
+        return rc;
     }
-    frame_eval_forbid_below(&PyBaseObject_Type);
-    frame_eval_raise_stack_limit();
     /* Finding the stack reads /proc/self/maps, 0.3 ms: not in the measured region. */
     struct prf_call_thread *thread = prf_call_thread_get(events, prf_thread_state());
     if (thread != NULL) {
-        thread->stack_floor = frame_eval_find_floor();
+        thread->stack_floor = prf_frame_eval_floor();
     }
     frame_eval_active = events;
     frame_eval_serial++;
-    _PyInterpreterState_SetEvalFrameFunc(interp, frame_eval_hook);
     return 0;
 }
 
 static void
 frame_eval_stop(struct prf_call_events *events)
 {
-    PyInterpreterState *interp = PyInterpreterState_Get();
-    if (_PyInterpreterState_GetEvalFrameFunc(interp) == frame_eval_hook) {
-        _PyInterpreterState_SetEvalFrameFunc(interp, _PyEval_EvalFrameDefault);
-    } else {
+    if (!prf_frame_eval_stop(frame_eval_hook)) {
         events->replaced = true;
     }
     frame_eval_active = NULL;

@@ -88,6 +88,25 @@ prf_unseen_leave(PyThreadState *tstate)
     PyThreadState_LeaveTracing(tstate);
 }
 
+/* Something of our own on a code object, by an index of the interpreter's; gone with
+   the code. The public names of 3.12. */
+#if PY_VERSION_HEX < 0x030C0000
+#define PyUnstable_Eval_RequestCodeExtraIndex _PyEval_RequestCodeExtraIndex
+#define PyUnstable_Code_GetExtra _PyCode_GetExtra
+#define PyUnstable_Code_SetExtra _PyCode_SetExtra
+#endif
+
+/* The value of an int that is known to be small: a line or an offset. */
+static inline long
+prf_small_int(PyObject *number)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    return (long)PyUnstable_Long_CompactValue((PyLongObject *)number);
+#else
+    return PyLong_AsLong(number);
+#endif
+}
+
 /* The thread state that holds the GIL, unchecked: a load from thread-local storage. */
 static inline PyThreadState *
 prf_thread_state(void)

@@ -11,7 +11,7 @@ int
 prf_proctree_init(struct prf_proctree *tree, enum prf_procmem_kind kind,
                   struct prf_error *err)
 {
-    *tree = (struct prf_proctree){.kind = kind};
+    *tree = (struct prf_proctree){.kind = kind, .max = PRF_PROCTREE_MAX};
     tree->children = calloc(PRF_PROCTREE_MAX, sizeof *tree->children);
     tree->links = calloc(PRF_PROCTREE_MAX, sizeof *tree->links);
     tree->pids = calloc(PRF_PROCTREE_MAX, sizeof *tree->pids);
@@ -42,7 +42,7 @@ static struct prf_proctree_child *
 proctree_add(struct prf_proctree *tree, pid_t pid, pid_t parent)
 {
     struct prf_error err = {0};
-    if (tree->n == PRF_PROCTREE_MAX) { /* some that ended are not dropped yet */
+    if (tree->n == tree->max) { /* some that ended are not dropped yet */
         tree->n_missed++;
         return NULL;
     }
@@ -101,7 +101,7 @@ proctree_drop_ended(struct prf_proctree *tree)
 static size_t
 proctree_list(struct prf_proctree *tree, pid_t pid, pid_t parent, size_t n)
 {
-    size_t found = prf_procmem_children(pid, tree->pids, PRF_PROCTREE_MAX - n);
+    size_t found = prf_procmem_children(pid, tree->pids, tree->max - n);
     for (size_t i = 0; i < found; i++) {
         tree->links[n + i] = (struct prf_proctree_link){tree->pids[i], parent};
     }
@@ -124,7 +124,7 @@ prf_proctree_sample(struct prf_proctree *tree)
         }
         n = proctree_list(tree, link.pid, link.pid, n);
     }
-    tree->n_missed += n == PRF_PROCTREE_MAX;
+    tree->n_missed += n == tree->max; /* more were not even listed */
     proctree_drop_ended(tree);
     return sum;
 }

@@ -23,7 +23,7 @@ struct prf_proctree_child {
 
 struct prf_proctree {
     enum prf_procmem_kind kind;
-    size_t n;
+    size_t n, max;                       /* max: PRF_PROCTREE_MAX, or less */
     struct prf_proctree_child *children; /* PRF_PROCTREE_MAX of them */
     struct prf_proctree_link {
         pid_t pid, parent;

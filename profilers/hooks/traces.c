@@ -18,7 +18,7 @@ static struct {
     struct prf_traces_places at;
     bool searched, found, disabled;
     const char *why;
-} traces;
+} known;
 
 /* ---- aggregating ---- */
 
@@ -97,8 +97,8 @@ traces_walk(struct prf_traces *out, const struct prf_hashtable *table)
 static void
 traces_walk_all(struct prf_traces *out)
 {
-    const struct prf_hashtable *domains = *traces.at.domains;
-    traces_walk(out, *traces.at.traces);
+    const struct prf_hashtable *domains = *known.at.domains;
+    traces_walk(out, *known.at.traces);
     for (size_t i = 0; i < domains->n_buckets; i++) {
         const struct prf_hashentry *entry = domains->buckets[i];
         for (; entry != NULL; entry = entry->next) {
@@ -130,7 +130,7 @@ traces_walk_list(struct prf_traces *out, struct prf_error *err)
 static bool
 traces_use_tables(void)
 {
-    return traces.found && !traces.disabled;
+    return known.found && !known.disabled;
 }
 
 int
@@ -139,9 +139,9 @@ prf_traces_take(struct prf_traces *out, struct prf_error *err)
     *out = (struct prf_traces){0};
     int rc = 0;
     if (traces_use_tables()) {
-        PyThread_acquire_lock(traces.at.lock, WAIT_LOCK);
+        PyThread_acquire_lock(known.at.lock, WAIT_LOCK);
         traces_walk_all(out);
-        PyThread_release_lock(traces.at.lock);
+        PyThread_release_lock(known.at.lock);
     } else {
         rc = traces_walk_list(out, err);
     }
@@ -152,29 +152,29 @@ prf_traces_take(struct prf_traces *out, struct prf_error *err)
 }
 
 void
-prf_traces_release(struct prf_traces *out)
+prf_traces_release(struct prf_traces *traces)
 {
-    free(out->sums);
-    Py_XDECREF(out->list);
-    *out = (struct prf_traces){0};
+    free(traces->sums);
+    Py_XDECREF(traces->list);
+    *traces = (struct prf_traces){0};
 }
 
 /* ---- tracebacks ---- */
 
 unsigned
-prf_traces_n_frames(const struct prf_traces *out, const void *traceback)
+prf_traces_n_frames(const struct prf_traces *traces, const void *traceback)
 {
-    if (out->list != NULL) {
+    if (traces->list != NULL) {
         return (unsigned)PyTuple_GET_SIZE((PyObject *)traceback);
     }
     return ((const struct prf_traceback *)traceback)->n_frames;
 }
 
 PyObject *
-prf_traces_frame(const struct prf_traces *out, const void *traceback, unsigned index,
+prf_traces_frame(const struct prf_traces *traces, const void *traceback, unsigned index,
                  unsigned *line)
 {
-    if (out->list != NULL) {
+    if (traces->list != NULL) {
         PyObject *frame = PyTuple_GET_ITEM((PyObject *)traceback, index);
         *line = (unsigned)PyLong_AsUnsignedLong(PyTuple_GET_ITEM(frame, 1));
         return PyTuple_GET_ITEM(frame, 0);
@@ -188,8 +188,8 @@ const void *
 prf_traces_find(const void *block)
 {
     const void *traceback = NULL;
-    PyThread_acquire_lock(traces.at.lock, WAIT_LOCK);
-    const struct prf_hashtable *table = *traces.at.traces;
+    PyThread_acquire_lock(known.at.lock, WAIT_LOCK);
+    const struct prf_hashtable *table = *known.at.traces;
     const struct prf_hashentry *entry =
         table->buckets[prf_hash_pointer(block) & (table->n_buckets - 1)];
     for (; entry != NULL && traceback == NULL; entry = entry->next) {
@@ -197,14 +197,14 @@ prf_traces_find(const void *block)
             traceback = ((const struct prf_trace *)entry->value)->traceback;
         }
     }
-    PyThread_release_lock(traces.at.lock);
+    PyThread_release_lock(known.at.lock);
     return traceback;
 }
 
 bool
 prf_traces_knows(const void *traceback)
 {
-    const struct prf_hashtable *table = *traces.at.tracebacks;
+    const struct prf_hashtable *table = *known.at.tracebacks;
     for (size_t i = 0; i < table->n_buckets; i++) {
         const struct prf_hashentry *entry = table->buckets[i];
         for (; entry != NULL; entry = entry->next) {
@@ -219,7 +219,7 @@ prf_traces_knows(const void *traceback)
 const volatile size_t *
 prf_traces_counter(void)
 {
-    return traces_use_tables() ? traces.at.current : NULL;
+    return traces_use_tables() ? known.at.current : NULL;
 }
 
 /* ---- finding them ---- */
@@ -227,19 +227,19 @@ prf_traces_counter(void)
 bool
 prf_traces_locate(const char **why)
 {
-    if (!traces.searched) {
-        traces.searched = true;
-        traces.found = prf_traces_scan(&traces.at, &traces.why);
-    } else if (traces.found && !prf_traces_check(&traces.at)) {
-        traces.found = false;
-        traces.why = "the tables of tracemalloc moved";
+    if (!known.searched) {
+        known.searched = true;
+        known.found = prf_traces_scan(&known.at, &known.why);
+    } else if (known.found && !prf_traces_check(&known.at)) {
+        known.found = false;
+        known.why = "the tables of tracemalloc moved";
     }
-    *why = traces.disabled ? "the tables are not used" : traces.why;
+    *why = known.disabled ? "the tables are not used" : known.why;
     return traces_use_tables();
 }
 
 void
 prf_traces_disable(bool disabled)
 {
-    traces.disabled = disabled;
+    known.disabled = disabled;
 }

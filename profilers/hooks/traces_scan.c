@@ -329,10 +329,10 @@ prf_traces_check(const struct prf_traces_places *places)
     struct prf_hashentry entry;
     struct prf_trace trace;
     void *block = PyMem_RawMalloc(SCAN_BYTES);
-    bool right =
-        block != NULL &&
-        scan_find(*places->traces, block, prf_hash_pointer(block), &entry) &&
-        scan_read(entry.value, &trace, sizeof trace) && trace.n_bytes == SCAN_BYTES;
+    bool right = block != NULL &&
+                 scan_find(*places->traces, block, prf_hash_pointer(block), &entry) &&
+                 scan_read(entry.value, &trace, sizeof trace) &&
+                 trace.n_bytes == SCAN_BYTES;
     PyMem_RawFree(block);
     return right;
 }

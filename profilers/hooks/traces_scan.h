@@ -60,8 +60,8 @@ prf_hash_pointer(const void *pointer)
     return (Py_uhash_t)(y >> 4 | y << (8 * sizeof y - 4));
 }
 
-/* With the GIL and while tracing: plants blocks and looks where they appear. False: *why
-   says what was not found. */
+/* With the GIL and while tracing: plants blocks and looks where they appear. False:
+   *why says what was not found. */
 bool prf_traces_scan(struct prf_traces_places *out, const char **why);
 
 /* Does a planted block still appear there? */

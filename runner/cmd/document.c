@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "path.h"
+#include "strbuf.h"
 
 static bool
 document_is_stdout(const char *path)
@@ -143,4 +144,31 @@ prf_document_close(struct prf_document *document)
     free(document->temporary);
     free(document->path);
     *document = (struct prf_document){0};
+}
+
+char *
+prf_document_name(const char *case_id, const char *extension)
+{
+    struct prf_strbuf sb = PRF_STRBUF_INIT;
+    const char *colons = strstr(case_id, "::");
+    const char *start = case_id;
+    for (const char *p = start; *p != '\0' && p != colons; p++) {
+        start = *p == '/' ? p + 1 : start;
+    }
+    for (const char *p = start; *p != '\0'; p++) {
+        bool plain = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') ||
+                     (*p >= '0' && *p <= '9') || *p == '_' || *p == '=' || *p == '.';
+        if (strncmp(p, ".py::", 5) == 0) {
+            p += 2;
+            continue;
+        }
+        if (plain || (sb.len > 0 && sb.data[sb.len - 1] != '-')) {
+            prf_strbuf_addc(&sb, plain ? *p : '-');
+        }
+    }
+    while (sb.len > 0 && sb.data[sb.len - 1] == '-') {
+        sb.data[--sb.len] = '\0';
+    }
+    prf_strbuf_adds(&sb, extension);
+    return prf_strbuf_steal(&sb);
 }

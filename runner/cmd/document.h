@@ -30,6 +30,10 @@ int prf_document_open(struct prf_document *document, const char *path, unsigned 
 /* Make it appear under its name. PRF_EIO. */
 int prf_document_commit(struct prf_document *document, struct prf_error *err);
 
+/* "calls-profile_fib" and the extension: the case's file and name, as far as files may
+   be called so. The caller's; NULL: no memory. */
+char *prf_document_name(const char *case_id, const char *extension);
+
 /* Give up what was not committed. Idempotent. */
 void prf_document_close(struct prf_document *document);
 

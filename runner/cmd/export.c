@@ -61,35 +61,6 @@ export_format_of(const char *path)
     return best;
 }
 
-/* "calls-profile_fib" + extension: the case's file and name, what files may be called.
- */
-static char *
-export_name(const struct prf_result *result, const struct prf_exporter *exporter)
-{
-    struct prf_strbuf sb = PRF_STRBUF_INIT;
-    const char *colons = strstr(result->case_id, "::");
-    const char *start = result->case_id;
-    for (const char *p = start; *p != '\0' && p != colons; p++) {
-        start = *p == '/' ? p + 1 : start;
-    }
-    for (const char *p = start; *p != '\0'; p++) {
-        bool plain = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') ||
-                     (*p >= '0' && *p <= '9') || *p == '_' || *p == '=' || *p == '.';
-        if (strncmp(p, ".py::", 5) == 0) {
-            p += 2;
-            continue;
-        }
-        if (plain || (sb.len > 0 && sb.data[sb.len - 1] != '-')) {
-            prf_strbuf_addc(&sb, plain ? *p : '-');
-        }
-    }
-    while (sb.len > 0 && sb.data[sb.len - 1] == '-') {
-        sb.data[--sb.len] = '\0';
-    }
-    prf_strbuf_adds(&sb, exporter->extension);
-    return prf_strbuf_steal(&sb);
-}
-
 /* Has the profiler what the format needs? A call tree is folded into sites and edges.
  */
 static bool
@@ -196,8 +167,10 @@ export_write(const struct export_options *o, const struct prf_exporter *exporter
     struct prf_document document = {0};
     unsigned flags = (o->output.force ? PRF_DOCUMENT_FORCE : 0u) |
                      (exporter->binary ? PRF_DOCUMENT_BINARY : 0u);
-    char *name = o->output.output != NULL ? strdup(o->output.output)
-                                          : export_name(&stored->results[0], exporter);
+    char *name =
+        o->output.output != NULL
+            ? strdup(o->output.output)
+            : prf_document_name(stored->results[0].case_id, exporter->extension);
     int rc = name == NULL ? prf_fail(err, PRF_ENOMEM, "out of memory")
                           : prf_document_open(&document, name, flags, err);
     if (rc < 0) {

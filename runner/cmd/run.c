@@ -1,5 +1,6 @@
 /* pyprofiler run: cases × profilers, results printed and kept. */
 #include "run.h"
+#include "run_outputs.h"
 
 #include <inttypes.h>
 #include <stddef.h>
@@ -51,7 +52,8 @@ static const struct prf_option run_output[] = {
     {PRF_OPT_STRING, 'o', "output", NULL, AT(output), .unit = "FILE",
      .help = "write the report there; -: standard output"},
     {PRF_OPT_CHOICE, 0, "format", NULL, AT(format), .def = "text",
-     .choices = "text|json|csv|markdown", .help = "of the report"},
+     .choices = "text|json|csv|markdown|speedscope|chrometrace|perfetto",
+     .help = "of the report"},
     {PRF_OPT_FLAG, 'f', "force", NULL, AT(force), .help = "overwrite the output file"},
     {PRF_OPT_UINT, 0, "durations", NULL, AT(durations), .unit = "N",
      .help = "list the N slowest cases at the end"},
@@ -268,6 +270,7 @@ prf_run_take_result(struct prf_running *r, struct prf_measured *measured)
     if (r->exporter == NULL) {
         run_print_result(r, result);
     }
+    prf_run_outputs_write(r, result);
     char *what = NULL;
     if (asprintf(&what, "%s %s", result->case_id, result->profiler) >= 0) {
         prf_progress_done(&r->progress, what, prf_status_name(result->status));
@@ -305,25 +308,45 @@ run_print_durations(struct prf_running *r, FILE *out)
     }
 }
 
+/* The results for the document; those that a format cannot show are said and left out.
+ */
+static size_t
+run_document_results(struct prf_running *r, const struct prf_result **out)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < r->n_kept; i++) {
+        const struct prf_result *result = &r->kept[i].result;
+        struct prf_error why = {0};
+        if ((r->exporter->needs & (PRF_MODEL_STACKS | PRF_MODEL_EVENTS)) == 0 ||
+            prf_exporter_check(r->exporter, result, &why) == 0) {
+            out[n++] = result;
+        } else {
+            prf_say_warning("%s is left out: %s", result->case_id, why.text);
+        }
+    }
+    return n;
+}
+
 static int
 run_write_document(struct prf_running *r, struct prf_error *err)
 {
     struct prf_document document;
     struct prf_export_options options = {0};
     const struct prf_result **results = calloc(r->n_kept + 1, sizeof *results);
-    unsigned flags = r->options.force ? PRF_DOCUMENT_FORCE : 0u;
-    int rc = results == NULL
-                 ? prf_fail(err, PRF_ENOMEM, "out of memory")
+    unsigned flags = (r->options.force ? PRF_DOCUMENT_FORCE : 0u) |
+                     (r->exporter->binary ? PRF_DOCUMENT_BINARY : 0u);
+    size_t n = results == NULL ? 0 : run_document_results(r, results);
+    int rc = results == NULL ? prf_fail(err, PRF_ENOMEM, "out of memory")
+             : n == 0 && r->n_kept > 0
+                 ? prf_fail(err, PRF_EUNAVAILABLE, "no result can be written as '%s'",
+                            r->exporter->name)
                  : prf_document_open(&document, r->options.output, flags, err);
     if (rc < 0) {
         free(results);
         return rc;
     }
-    for (size_t i = 0; i < r->n_kept; i++) {
-        results[i] = &r->kept[i].result;
-    }
     options.color = document.path == NULL && r->style.color;
-    rc = r->exporter->write(&r->run, results, r->n_kept, &options, document.file, err);
+    rc = r->exporter->write(&r->run, results, n, &options, document.file, err);
     if (rc == 0) {
         rc = prf_document_commit(&document, err);
     }
@@ -530,6 +553,7 @@ prf_run_end(struct prf_running *r)
     }
     free(r->kept);
     free(r->durations);
+    prf_strlist_release(&r->outputs);
     prf_store_close(r->store);
     prf_choice_release(&r->choice);
     prf_targets_release(&r->targets);
@@ -545,9 +569,16 @@ run_prepare_output(struct prf_running *r, struct prf_error *err)
 {
     bool file = r->options.output != NULL && strcmp(r->options.output, "-") != 0;
     unsigned flags = r->options.force ? PRF_DOCUMENT_FORCE : 0u;
-    int rc = prf_document_check(r->options.output, flags, err);
-    if (rc == 0 && (file || strcmp(r->options.format, "text") != 0)) {
+    int rc = 0;
+    if (file || strcmp(r->options.format, "text") != 0) {
         rc = prf_exporter_find(r->options.format, &r->exporter, err);
+        flags |= rc == 0 && r->exporter->binary ? PRF_DOCUMENT_BINARY : 0u;
+    }
+    if (rc == 0) {
+        rc = prf_document_check(r->options.output, flags, err);
+    }
+    if (rc == 0) {
+        rc = prf_run_outputs_check(r, err);
     }
     r->style = prf_say_style(&r->options.general, stdout);
     bool quiet = r->style.verbosity < 0;
@@ -578,7 +609,8 @@ run_go(struct prf_running *r, int argc, char **argv, struct prf_error *err)
     prf_error_clear(err);
     run_finish(r);
     if (r->interrupted) {
-        fprintf(stderr, "pyprofiler: interrupted: %zu result%s kept, the rest did not run\n",
+        fprintf(stderr,
+                "pyprofiler: interrupted: %zu result%s kept, the rest did not run\n",
                 r->progress.n_done, r->progress.n_done == 1 ? " is" : "s are");
     }
     if (r->n_selected == 0 && !r->interrupted && !r->usage_failed && r->n_bad == 0) {

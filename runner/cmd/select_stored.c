@@ -220,10 +220,11 @@ prf_stored_release(struct prf_stored *stored)
     for (size_t i = 0; i < stored->n_runs; i++) {
         prf_run_release(&stored->runs[i]);
     }
-    for (size_t i = 0; stored->replaced != NULL && i < stored->n; i++) {
-        prf_profile_free(stored->replaced[i]);
+    for (size_t i = 0; stored->completed != NULL && i < stored->n; i++) {
+        prf_profile_free(stored->completed[i].before);
+        prf_recording_unmap(&stored->completed[i].recording);
     }
-    free(stored->replaced);
+    free(stored->completed);
     free(stored->results);
     free(stored->runs);
     free(stored->run_of);
@@ -255,19 +256,17 @@ prf_stored_complete(struct prf_store *store, struct prf_stored *stored, size_t i
     struct prf_result *result = &stored->results[index];
     struct prf_profile *before = result->profile, *profile = NULL;
     struct prf_error why = {0};
-    void *data = NULL;
-    size_t size = 0;
-    if (stored->replaced == NULL) {
-        stored->replaced = calloc(stored->n + 1, sizeof(struct prf_profile *));
+    if (stored->completed == NULL) {
+        stored->completed = calloc(stored->n + 1, sizeof *stored->completed);
     }
-    if (stored->replaced == NULL) {
+    if (stored->completed == NULL) {
         return prf_fail(err, PRF_ENOMEM, "out of memory");
     }
-    int rc = prf_store_recording(store, result->id, &data, &size, &why);
+    struct prf_recording_map *map = &stored->completed[index].recording;
+    int rc = prf_store_recording(store, result->id, map, &why);
     if (rc == 0) {
-        rc = prf_recording_parse(data, size, &profile, &why);
+        rc = prf_recording_parse_mapped(map->data, map->size, &profile, &why);
     }
-    free(data);
     if (rc == PRF_ENOTFOUND) { /* skipped, or nothing was recorded */
         return 0;
     }
@@ -278,7 +277,10 @@ prf_stored_complete(struct prf_store *store, struct prf_stored *stored, size_t i
         profile->notes = before->notes;
         profile->n_notes = before->n_notes;
     }
-    stored->replaced[index] = before;
+    stored->completed[index].before = before;
     result->profile = profile;
+    result->recording = map->data;
+    result->recording_size = prf_recording_size(map->data, map->size);
+    result->recording_mapped = true;
     return 0;
 }

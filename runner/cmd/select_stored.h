@@ -15,7 +15,10 @@ struct prf_stored {
     struct prf_result *results;
     size_t *run_of; /* index in `runs` of each result */
     size_t n;
-    struct prf_profile **replaced; /* strings of each result may be its; or NULL */
+    struct prf_completed {
+        struct prf_profile *before; /* strings of the result may be its */
+        struct prf_recording_map recording;
+    } * completed; /* of each result, or NULL */
 };
 
 struct prf_stored_request {
@@ -35,8 +38,8 @@ void prf_stored_release(struct prf_stored *stored);
 
 /* Give a result the whole profile of its recording: the store's tables have no call
    tree, no series and no snapshots. Once for a result. */
-int prf_stored_complete(struct prf_store *store, struct prf_stored *stored, size_t index,
-                        struct prf_error *err);
+int prf_stored_complete(struct prf_store *store, struct prf_stored *stored,
+                        size_t index, struct prf_error *err);
 
 /* Write them as one document, under the head of the newest run. */
 int prf_stored_write(const struct prf_stored *stored,

@@ -90,6 +90,9 @@ describe_option(struct prf_arena *arena, const json_t *object, struct prf_option
     if (json_is_true(json_object_get(object, "optional"))) {
         flags |= PRF_OPT_OPTIONAL;
     }
+    if (json_is_true(json_object_get(object, "output"))) {
+        flags |= PRF_OPT_OUTPUT;
+    }
     *out = (struct prf_option){
         .type = (enum prf_opt_type)kind,
         .short_name = short_name == NULL ? '\0' : short_name[0],

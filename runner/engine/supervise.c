@@ -13,6 +13,7 @@
 #include <pyprofiler/protocol.h>
 
 #include "children.h"
+#include "gather.h"
 #include "interrupt.h"
 #include "path.h"
 #include "reader.h"
@@ -442,6 +443,9 @@ static void
 run_files_remove(struct run_files *files)
 {
     char *const paths[] = {files->recording, files->output, files->fault};
+    if (files->recording != NULL) {
+        prf_gather_remove(files->recording);
+    }
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
         if (paths[i] != NULL) {
             unlink(paths[i]);
@@ -597,13 +601,30 @@ run_read_recording(struct prf_measured *m, const char *path)
     if (m->map == NULL) {
         return;
     }
-    if (prf_recording_parse(m->map, m->map_size, &m->result.profile, &err) < 0) {
+    if (prf_recording_parse_mapped(m->map, m->map_size, &m->result.profile, &err) < 0) {
         m->result.profile = NULL;
         prf_result_note(&m->result, "the recording cannot be read: %s", err.text);
         return;
     }
     m->result.recording = m->map;
     m->result.recording_size = prf_recording_size(m->map, m->map_size);
+    m->result.recording_mapped = true;
+}
+
+/* What was said about recordings of child processes that could not be taken in. */
+static void
+run_note_children(struct prf_measured *m, const struct prf_gathered *gathered,
+                  const struct prf_error *err)
+{
+    if (gathered->n_bad > 0) {
+        prf_result_note(&m->result,
+                        "%zu child process%s left no recording that can be read",
+                        gathered->n_bad, gathered->n_bad == 1 ? "" : "es");
+    }
+    if (err->code != 0) {
+        prf_result_note(&m->result, "recordings of child processes are lost: %s",
+                        err->text);
+    }
 }
 
 static void
@@ -611,8 +632,12 @@ run_finish(struct prf_measured *m, const struct run_files *files,
            struct prf_outcome *outcome)
 {
     struct prf_result *r = &m->result;
+    struct prf_gathered gathered;
+    struct prf_error err = {0};
     bool cut;
+    (void)prf_gather_children(files->recording, &gathered, &err);
     run_read_recording(m, files->recording);
+    run_note_children(m, &gathered, &err);
     outcome->fault = supervise_file_text(&r->arena, files->fault, &cut);
     prf_judge(r, outcome);
     r->output = supervise_file_text(&r->arena, files->output, &cut);

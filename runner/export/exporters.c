@@ -21,6 +21,8 @@ const struct prf_exporter *const prf_exporters[] = {
     &prf_exporter_callgrind,
     &prf_exporter_collapsed,
     &prf_exporter_speedscope,
+    &prf_exporter_chrometrace,
+    &prf_exporter_perfetto,
     &prf_exporter_dot,
     &prf_exporter_svg,
     &prf_exporter_png,
@@ -114,6 +116,9 @@ prf_result_models(const struct prf_result *result)
     models |= p->n_metrics > 0 ? PRF_MODEL_METRICS : 0;
     models |= p->n_series > 0 ? PRF_MODEL_SERIES : 0;
     models |= p->n_snapshots > 0 ? PRF_MODEL_SNAPSHOTS : 0;
+    /* The model only knows that there were events; they stand in the recording. */
+    bool events = p->n_event_chunks > 0 && result->recording != NULL;
+    models |= events ? PRF_MODEL_EVENTS : 0;
     return models;
 }
 

@@ -9,6 +9,7 @@
 #include "jsonout.h"
 #include "label.h"
 #include "order.h"
+#include "sources.h"
 
 static const char *const json_better[] = {
     [PRF_BETTER_NONE] = NULL,
@@ -109,6 +110,20 @@ json_columns(struct prf_jsonout *js, const struct prf_table *table, size_t row)
     fputc('\n', js->out);
 }
 
+/* The text of a line as it was measured, where it was recorded. */
+static void
+json_source(struct prf_jsonout *js, const struct prf_profile *p, struct prf_key key)
+{
+    size_t len = 0;
+    const char *line =
+        key.other != 0 ? prf_source_line(p, key.code, key.other, &len) : NULL;
+    char *text = line != NULL ? strndup(line, len) : NULL;
+    if (text != NULL) {
+        prf_json_text(js, "source", text);
+    }
+    free(text);
+}
+
 /* All of them as they were measured, unless an order or a number was asked for. */
 static int
 json_sites(struct prf_jsonout *js, const struct prf_profile *p,
@@ -130,6 +145,7 @@ json_sites(struct prf_jsonout *js, const struct prf_profile *p,
         prf_json_open(js, NULL, '{');
         json_function(js, prf_row_code(p, key.code), prf_row_line(p, key),
                       options->strip_dirs);
+        json_source(js, p, key);
         json_columns(js, &p->sites, row);
     }
     prf_json_close(js, ']');

@@ -38,7 +38,12 @@ prf_utf8_next(const char *text, size_t len, uint32_t *point)
 void
 prf_utf8_add(struct prf_strbuf *sb, const char *text)
 {
-    size_t len = strlen(text);
+    prf_utf8_add_len(sb, text, strlen(text));
+}
+
+void
+prf_utf8_add_len(struct prf_strbuf *sb, const char *text, size_t len)
+{
     for (size_t i = 0, n; i < len; i += n) {
         uint32_t point;
         n = prf_utf8_next(text + i, len - i, &point);

@@ -15,6 +15,7 @@ size_t prf_utf8_next(const char *text, size_t len, uint32_t *point);
 
 /* Append `text` as valid UTF-8: what is not becomes U+FFFD. */
 void prf_utf8_add(struct prf_strbuf *sb, const char *text);
+void prf_utf8_add_len(struct prf_strbuf *sb, const char *text, size_t len);
 
 enum prf_visible {
     PRF_VISIBLE_LINE,  /* all on one line: '\n' and '\t' are shown as escapes too */

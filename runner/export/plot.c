@@ -30,7 +30,8 @@ static const char plot_style[] =
     ".ground{fill:#ffffff}text{fill:#24292f}.dim{fill:#57606a}\n"
     ".axis{stroke:#57606a}.grid{stroke:#d8dee4}\n"
     ".curve{fill:none;stroke-width:1.5;stroke-linejoin:round}\n"
-    ".mark{stroke:#8250df;stroke-dasharray:3 3}.label{fill:#8250df}\n"
+    ".mark{stroke:#8250df;stroke-dasharray:3 3}\n"
+    ".label{fill:#8250df;stroke:#ffffff;stroke-width:3;paint-order:stroke}\n"
     ".peak{stroke:#cf222e;fill:none}\n"
     ".figure{fill:#cf222e;stroke:#ffffff;stroke-width:3;paint-order:stroke}\n"
     ".c0{stroke:#0969da}.c1{stroke:#1a7f37}.c2{stroke:#bc4c00}.c3{stroke:#bf3989}\n"
@@ -39,7 +40,7 @@ static const char plot_style[] =
     "@media (prefers-color-scheme:dark){\n"
     ".ground{fill:#0d1117}text{fill:#e6edf3}.dim{fill:#9198a1}\n"
     ".axis{stroke:#9198a1}.grid{stroke:#2a313c}\n"
-    ".mark{stroke:#bc8cff}.label{fill:#bc8cff}\n"
+    ".mark{stroke:#bc8cff}.label{fill:#bc8cff;stroke:#0d1117}\n"
     ".peak{stroke:#ff7b72}\n"
     ".figure{fill:#ff7b72;stroke:#0d1117}\n"
     ".c0{stroke:#58a6ff}.c1{stroke:#3fb950}.c2{stroke:#f0883e}.c3{stroke:#f778ba}\n"
@@ -324,37 +325,51 @@ plot_find_row(double ends[PLOT_LABEL_ROWS], double x, size_t width)
     return -1;
 }
 
-/* Walk over the marks in their order; `draw` false: only how many rows they take. */
+static void
+plot_put_mark_line(const struct plot *p, const struct prf_mark *mark, double top)
+{
+    double x = plot_x(p, mark->at_ns);
+    fputs("<g><title>", p->out);
+    prf_xml_put(p->out, mark->name);
+    fputs("</title>", p->out);
+    plot_put_line(p, "mark", x, top, x, p->top + PLOT_HEIGHT);
+    fputs("</g>\n", p->out);
+}
+
+static void
+plot_put_mark_name(const struct plot *p, const struct prf_mark *mark, double y)
+{
+    struct prf_strbuf name = PRF_STRBUF_INIT;
+    size_t width = plot_label_width(mark->name);
+    double left = PLOT_WIDTH - 4 - PLOT_CHARACTER * (double)width;
+    prf_shorten_add(&name, mark->name, width, "\u2026");
+    fprintf(p->out, "<text class=\"label\" x=\"%.1f\" y=\"%.1f\">",
+            fmin(plot_x(p, mark->at_ns) + 4, left), y);
+    prf_xml_put(p->out, prf_strbuf_text(&name));
+    fputs("</text>\n", p->out);
+    prf_strbuf_release(&name);
+}
+
+enum plot_pass { PLOT_MEASURE, PLOT_LINES, PLOT_NAMES };
+
+/* Walk over the marks in their order; the rows that their names take. Names are drawn
+   after all lines, so that none is crossed. */
 static int
-plot_marks(const struct plot *p, bool draw)
+plot_marks(const struct plot *p, enum plot_pass pass)
 {
     double ends[PLOT_LABEL_ROWS] = {0};
     int n_rows = 0;
     for (size_t i = 0; i < p->profile->n_marks; i++) {
         const struct prf_mark *mark = &p->profile->marks[i];
-        double x = plot_x(p, mark->at_ns);
-        size_t width = plot_label_width(mark->name);
-        int row = plot_find_row(ends, x, width);
+        int row =
+            plot_find_row(ends, plot_x(p, mark->at_ns), plot_label_width(mark->name));
+        double y = p->top - 8 - PLOT_ROW * (p->n_rows - 1 - row);
         n_rows = row >= n_rows ? row + 1 : n_rows;
-        if (!draw) {
-            continue;
+        if (pass == PLOT_LINES) {
+            plot_put_mark_line(p, mark, row < 0 ? p->top : y - 9);
+        } else if (pass == PLOT_NAMES && row >= 0) {
+            plot_put_mark_name(p, mark, y);
         }
-        double y = p->top - 8 - PLOT_ROW * (row < 0 ? 0 : p->n_rows - 1 - row);
-        fputs("<g><title>", p->out);
-        prf_xml_put(p->out, mark->name);
-        fputs("</title>\n", p->out);
-        plot_put_line(p, "mark", x, row < 0 ? p->top : y - 9, x, p->top + PLOT_HEIGHT);
-        if (row >= 0) {
-            struct prf_strbuf name = PRF_STRBUF_INIT;
-            prf_shorten_add(&name, mark->name, width, "\u2026");
-            double left = PLOT_WIDTH - 4 - PLOT_CHARACTER * (double)width;
-            fprintf(p->out, "<text class=\"label\" x=\"%.1f\" y=\"%.1f\">",
-                    fmin(x + 4, left), y);
-            prf_xml_put(p->out, prf_strbuf_text(&name));
-            fputs("</text>\n", p->out);
-            prf_strbuf_release(&name);
-        }
-        fputs("</g>\n", p->out);
     }
     return n_rows;
 }
@@ -449,7 +464,8 @@ plot_put_panel(struct plot *p)
         }
     }
     plot_put_times(p);
-    plot_marks(p, true);
+    plot_marks(p, PLOT_LINES);
+    plot_marks(p, PLOT_NAMES);
     plot_put_peak(p);
     plot_put_legend(p);
 }
@@ -524,7 +540,7 @@ prf_plot_svg(const struct prf_result *result, FILE *out)
 {
     struct plot p = {.out = out, .profile = result->profile};
     p.time = plot_time_axis(p.profile);
-    p.n_rows = plot_marks(&p, false);
+    p.n_rows = plot_marks(&p, PLOT_MEASURE);
     double height = PLOT_TITLE;
     for (size_t at = 0; (p.first = plot_next_panel(p.profile, &at)) != NULL;) {
         height += plot_panel_height(&p, p.first->unit);

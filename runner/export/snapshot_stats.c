@@ -132,8 +132,8 @@ stats_find_diff(const struct prf_profile *p, const char *diff,
 {
     const char *colon = strchr(diff, ':');
     if (colon == NULL) {
-        return prf_fail(err, PRF_EUSAGE,
-                        "--diff takes two snapshots as A:B, not '%s'", diff);
+        return prf_fail(err, PRF_EUSAGE, "--diff takes two snapshots as A:B, not '%s'",
+                        diff);
     }
     struct prf_error why = {0};
     for (; colon != NULL; colon = strchr(colon + 1, ':')) {
@@ -184,7 +184,8 @@ static bool
 stats_is_kept(const struct stats_work *w, uint32_t stack)
 {
     const char *file = prf_row_code(w->p, w->p->stacks[stack].code)->file;
-    return (w->request->include[0] == NULL || stats_matches(w->request->include, file)) &&
+    return (w->request->include[0] == NULL ||
+            stats_matches(w->request->include, file)) &&
            !stats_matches(w->request->exclude, file);
 }
 
@@ -283,8 +284,7 @@ static int
 stats_compare_places(const struct prf_profile *p, const struct prf_snapshot_stat *x,
                      const struct prf_snapshot_stat *y)
 {
-    int order =
-        strcmp(prf_row_code(p, x->code)->file, prf_row_code(p, y->code)->file);
+    int order = strcmp(prf_row_code(p, x->code)->file, prf_row_code(p, y->code)->file);
     order = order != 0 ? order : stats_order(x->line, y->line);
     return order != 0 ? order : stats_order(x->stack, y->stack);
 }
@@ -304,8 +304,8 @@ stats_compare_change(const void *a, const void *b, void *arg)
     const struct prf_snapshot_stat *x = b, *y = a;
     int order = stats_order(llabs(x->bytes_diff), llabs(y->bytes_diff));
     order = order != 0 ? order : stats_order(x->n_bytes, y->n_bytes);
-    order = order != 0 ? order
-                       : stats_order(llabs(x->blocks_diff), llabs(y->blocks_diff));
+    order =
+        order != 0 ? order : stats_order(llabs(x->blocks_diff), llabs(y->blocks_diff));
     order = order != 0 ? order : stats_order(x->n_blocks, y->n_blocks);
     return order != 0 ? order : stats_compare_places(arg, x, y);
 }

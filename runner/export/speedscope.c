@@ -1,6 +1,7 @@
 /* Format "speedscope": the calling-context tree for www.speedscope.app, one "evented"
    profile for each result. Each node of the tree is opened once and closed once, so the
-   file grows with the tree and not with tree times depth, as "sampled" would. */
+   file grows with the tree and not with tree times depth, as "sampled" would. Where the
+   calls themselves were recorded, these are shown: see speedscope_events.c. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,7 @@
 #include "formats.h"
 #include "jsonout.h"
 #include "label.h"
+#include "speedscope.h"
 
 #define SPEEDSCOPE_SCHEMA "https://www.speedscope.app/file-format-schema.json"
 
@@ -162,7 +164,10 @@ speedscope_write(const struct prf_run *run, const struct prf_result *const *resu
     prf_json_close(&js, '}');
     prf_json_open(&js, "profiles", '[');
     for (size_t i = 0; i < n && rc == 0; i++) {
-        rc = speedscope_profile(&js, results[i], base, err);
+        bool events = (prf_result_models(results[i]) & PRF_MODEL_EVENTS) != 0;
+        rc = events ? prf_speedscope_events(out, results[i], base, js.comma, err)
+                    : speedscope_profile(&js, results[i], base, err);
+        js.comma = true;
         base += (uint32_t)results[i]->profile->n_codes;
     }
     prf_json_close(&js, ']');

@@ -197,6 +197,7 @@ text_put_tables(const struct prf_text *text, const struct prf_result *result,
     }
     if (rc == 0 && p->sites.n > 0) {
         rc = prf_call_index(&p->sites, &at) ? prf_text_calls(text, p, err)
+             : prf_text_has_lines(p)        ? prf_text_lines(text, p, err)
                                             : prf_text_sites(text, p, err);
     }
     return rc;

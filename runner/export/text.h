@@ -53,6 +53,12 @@ int prf_text_calls(const struct prf_text *text, const struct prf_profile *profil
 int prf_text_sites(const struct prf_text *text, const struct prf_profile *profile,
                    struct prf_error *err);
 
+/* Functions line by line with their source, as line_profiler and memory_profiler show
+   them. False: the sites have neither's columns. */
+bool prf_text_has_lines(const struct prf_profile *profile);
+int prf_text_lines(const struct prf_text *text, const struct prf_profile *profile,
+                   struct prf_error *err);
+
 /* Statistics of the metrics, their distribution and how they were measured. */
 int prf_text_metrics(const struct prf_text *text, const struct prf_profile *profile,
                      struct prf_error *err);

@@ -1,5 +1,5 @@
-/* Snapshots of what is held, as tracemalloc prints its statistics: the list of them, the
-   largest entries of one and what changed, the traceback of the peak. */
+/* Snapshots of what is held, as tracemalloc prints its statistics: the list of them,
+   the largest entries of one and what changed, the traceback of the peak. */
 #include "text.h"
 
 #include <inttypes.h>
@@ -63,19 +63,17 @@ static void
 snapshots_put_stack(const struct prf_text *text, const struct prf_profile *p,
                     uint32_t stack)
 {
-    const struct prf_stack *frame = &p->stacks[stack];
     size_t n = 0;
-    uint32_t *path = NULL;
     for (uint32_t at = stack; at != 0; at = p->stacks[at].parent) {
         n++;
     }
-    path = calloc(n + 1, sizeof *path);
+    uint32_t *path = calloc(n + 1, sizeof *path);
     for (uint32_t at = stack, i = 0; path != NULL && at != 0;
          at = p->stacks[at].parent) {
         path[i++] = at;
     }
     while (path != NULL && n-- > 0) {
-        frame = &p->stacks[path[n]];
+        const struct prf_stack *frame = &p->stacks[path[n]];
         fputs("      File \"", text->out);
         prf_text_put(text, snapshots_file(text, p, frame->code), PRF_VISIBLE_LINE);
         fprintf(text->out, "\", line %" PRIu32 "\n", frame->line);
@@ -100,9 +98,9 @@ snapshots_put_amounts(const struct prf_text *text, const struct prf_snapshot_sta
         fprintf(text->out, " (%+" PRId64 ")", stat->blocks_diff);
     }
     if (stat->n_blocks > 0) {
+        int64_t mean = stat->n_bytes / stat->n_blocks; /* whole, as Python prints it */
         fprintf(text->out, ", average=%s",
-                prf_format_bytes((double)(stat->n_bytes / stat->n_blocks), average,
-                                 sizeof average));
+                prf_format_bytes((double)mean, average, sizeof average));
     }
     fputc('\n', text->out);
 }
@@ -153,8 +151,8 @@ snapshots_put_stats(const struct prf_text *text, const struct prf_profile *p,
                     const struct prf_snapshot_stats *stats)
 {
     bool with_diff = choice->base != choice->shown;
-    size_t n = request->top_k > 0 && request->top_k < stats->n ? request->top_k
-                                                               : stats->n;
+    size_t n =
+        request->top_k > 0 && request->top_k < stats->n ? request->top_k : stats->n;
     struct prf_snapshot_stat rest = {0};
     snapshots_put_heading(text, p, request, choice);
     for (size_t i = 0; i < n; i++) {

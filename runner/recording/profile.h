@@ -120,6 +120,7 @@ struct prf_profile {
     struct prf_source *sources;
     size_t n_sources;
     size_t n_event_chunks; /* events themselves stay in the recording: see events.h */
+    size_t n_event_processes, n_event_threads; /* that have events */
     const char **notes;
     size_t n_notes;
     const char *phase, *status, *reason, *traceback, *report, *rounds; /* or NULL */

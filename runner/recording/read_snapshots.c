@@ -11,19 +11,15 @@ prf_read_snapshots_init(struct prf_read_snapshots *r, struct prf_profile *p,
     struct prf_arena *arena = &p->arena;
     *r = (struct prf_read_snapshots){.p = p};
     if (rows[PRF_CHUNK_STACK] > 0) {
-        p->stacks = prf_arena_alloc(arena, (rows[PRF_CHUNK_STACK] + 1) *
-                                               sizeof *p->stacks);
+        p->stacks =
+            prf_arena_alloc(arena, (rows[PRF_CHUNK_STACK] + 1) * sizeof *p->stacks);
         p->n_stacks = p->stacks != NULL;
     }
-    p->snapshots = prf_arena_alloc(arena, (rows[PRF_CHUNK_SNAPSHOT] + 1) *
-                                              sizeof *p->snapshots);
-    p->sources =
-        prf_arena_alloc(arena, (rows[PRF_CHUNK_INFO] + 1) * sizeof *p->sources);
+    p->snapshots =
+        prf_arena_alloc(arena, (rows[PRF_CHUNK_SNAPSHOT] + 1) * sizeof *p->snapshots);
     r->held = calloc(rows[PRF_CHUNK_HELD] + 1, sizeof *r->held);
     bool stacks = rows[PRF_CHUNK_STACK] == 0 || p->stacks != NULL;
-    return stacks && p->snapshots != NULL && p->sources != NULL && r->held != NULL
-               ? 0
-               : PRF_ENOMEM;
+    return stacks && p->snapshots != NULL && r->held != NULL ? 0 : PRF_ENOMEM;
 }
 
 void
@@ -65,8 +61,8 @@ prf_read_snapshot(struct prf_read_snapshots *r, const unsigned char *row, size_t
     if (size < sizeof rec || rec.name_len > size - sizeof rec) {
         r->n_damaged++; /* it stays: those after it keep their numbers */
     } else {
-        name = prf_arena_strndup(&p->arena, (const char *)row + sizeof rec,
-                                 rec.name_len);
+        name =
+            prf_arena_strndup(&p->arena, (const char *)row + sizeof rec, rec.name_len);
     }
     *snapshot = (struct prf_snapshot){.name = name,
                                       .at_ns = rec.at_ns,
@@ -87,8 +83,7 @@ int
 prf_read_snapshots_finish(struct prf_read_snapshots *r)
 {
     struct prf_profile *p = r->p;
-    struct prf_held *all =
-        prf_arena_alloc(&p->arena, (r->n_held + 1) * sizeof *all);
+    struct prf_held *all = prf_arena_alloc(&p->arena, (r->n_held + 1) * sizeof *all);
     if (all == NULL) {
         return PRF_ENOMEM;
     }
@@ -113,19 +108,6 @@ prf_read_snapshots_finish(struct prf_read_snapshots *r)
         }
     }
     return 0;
-}
-
-bool
-prf_read_source(struct prf_profile *p, const char *text)
-{
-    char *end;
-    unsigned long code = strtoul(text, &end, 10), line = strtoul(end, &end, 10);
-    if (*end != '\n') {
-        return false;
-    }
-    p->sources[p->n_sources++] =
-        (struct prf_source){(uint32_t)code, (uint32_t)line, end + 1};
-    return true;
 }
 
 void

@@ -32,8 +32,7 @@ int prf_read_snapshot(struct prf_read_snapshots *r, const unsigned char *row,
 /* What is held goes to its snapshot, once all rows were seen. PRF_ENOMEM. */
 int prf_read_snapshots_finish(struct prf_read_snapshots *r);
 
-/* Info PRF_INFO_SOURCE and PRF_INFO_PEAK; `text` stays valid. False: damaged. */
-bool prf_read_source(struct prf_profile *profile, const char *text);
+/* Info PRF_INFO_PEAK. */
 void prf_read_peak(struct prf_profile *profile, const char *text);
 
 #endif

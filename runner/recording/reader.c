@@ -17,13 +17,17 @@
 
 #include <pyprofiler/recording.h>
 
+#include "functions.h"
+#include "event_tree.h"
 #include "fold.h"
 #include "read_snapshots.h"
+#include "sources.h"
 #include "trim.h"
 
 #define SCHEMA_MAX 64
+#define READER_GIVE_BACK ((size_t)4 << 20)
 #define READER_NOTES 4 /* of its own, at most */
-#define SERIES_MIN 64 /* points; a power of two */
+#define SERIES_MIN 64  /* points; a power of two */
 
 struct reader {
     const unsigned char *data;
@@ -34,10 +38,12 @@ struct reader {
     const char *names[SCHEMA_MAX]; /* of metrics, in the arena */
     const char *units[SCHEMA_MAX];
     size_t n_schema;
-    struct code_set *set; /* while codes are read */
-    uint32_t *canonical;  /* code id -> index in codes[], equal codes merged */
+    struct prf_functions codes;
+    uint32_t *canonical; /* code id -> index in codes[], equal codes merged */
     size_t n_ids;
     size_t n_damaged;
+    bool has_events;
+    unsigned flags;    /* enum prf_events_flags */
     int64_t max_depth; /* of shown calls; negative: no limit */
     size_t rows[16];   /* rows (or records) of each chunk kind */
     struct prf_read_snapshots snapshots;
@@ -80,7 +86,7 @@ reader_walk_chunk(struct reader *r, const struct prf_chunk *chunk, uint64_t used
 static int
 reader_walk(struct reader *r, reader_visit *visit)
 {
-    size_t at = PRF_RECORDING_HEADER;
+    size_t at = PRF_RECORDING_HEADER, kept = at;
     while (at + sizeof(struct prf_chunk) <= r->end) {
         const struct prf_chunk *chunk = (const struct prf_chunk *)(r->data + at);
         size_t room = r->end - at - sizeof *chunk;
@@ -92,6 +98,8 @@ reader_walk(struct reader *r, reader_visit *visit)
         }
         bool records = chunk->kind != PRF_CHUNK_PAD && chunk->kind != PRF_CHUNK_EVENT &&
                        chunk->kind != PRF_CHUNK_PROCESS && chunk->kind < 16;
+        r->has_events |=
+            chunk->kind == PRF_CHUNK_EVENT || chunk->kind == PRF_CHUNK_PROCESS;
         if (records) {
             int rc = reader_walk_chunk(r, chunk, used, visit);
             if (rc < 0) {
@@ -99,6 +107,10 @@ reader_walk(struct reader *r, reader_visit *visit)
             }
         }
         at += sizeof *chunk + chunk->capacity;
+        if ((r->flags & PRF_EVENTS_MAPPED) != 0 && at - kept >= READER_GIVE_BACK) {
+            prf_pages_give_back(r->data, kept, at);
+            kept = at;
+        }
     }
     return 0;
 }
@@ -210,102 +222,38 @@ reader_scale_row(struct reader *r, enum prf_scope scope, const unsigned char *ro
 
 /* ---- codes ---- */
 
-static uint64_t
-reader_hash(const void *data, size_t n, uint64_t h)
-{
-    const unsigned char *p = data;
-    for (size_t i = 0; i < n; i++) {
-        h = (h ^ p[i]) * 0x100000001B3u; /* FNV-1a */
-    }
-    return h;
-}
-
-static bool
-reader_same_code(const struct prf_function *a, const struct prf_function *b)
-{
-    return a->first_line == b->first_line && a->flags == b->flags &&
-           strcmp(a->qualname, b->qualname) == 0 && strcmp(a->file, b->file) == 0;
-}
-
-struct code_set {
-    uint32_t *slots; /* index in codes[], 0: free */
-    size_t mask;
-};
-
-static uint32_t
-code_set_add(struct code_set *set, struct prf_profile *p,
-             const struct prf_function *code)
-{
-    uint64_t h = reader_hash(code->file, strlen(code->file), code->first_line);
-    h = reader_hash(code->qualname, strlen(code->qualname), h);
-    size_t i = (size_t)h & set->mask;
-    while (set->slots[i] != 0 && !reader_same_code(&p->codes[set->slots[i]], code)) {
-        i = (i + 1) & set->mask;
-    }
-    if (set->slots[i] == 0) {
-        p->codes[p->n_codes] = *code;
-        set->slots[i] = (uint32_t)p->n_codes++;
-    }
-    return set->slots[i];
-}
-
 static int
-reader_code(struct reader *r, struct code_set *set, const unsigned char *row,
-            size_t size)
+reader_code(struct reader *r, const unsigned char *row, size_t size)
 {
-    struct prf_rec_code rec = {0};
-    struct prf_function code = {.file = "?", .name = "?", .qualname = "?"};
-    if (size >= sizeof rec) {
-        memcpy(&rec, row, sizeof rec);
-    }
-    uint64_t text_len = (uint64_t)rec.file_len + rec.name_len + rec.qual_len;
-    if (size < sizeof rec || text_len > size - sizeof rec) {
-        r->n_damaged++;
-    } else {
-        const char *text = (const char *)row + sizeof rec;
-        struct prf_arena *arena = &r->p->arena;
-        code.first_line = rec.first_line;
-        code.flags = rec.flags;
-        code.file = prf_arena_strndup(arena, text, rec.file_len);
-        code.name = prf_arena_strndup(arena, text + rec.file_len, rec.name_len);
-        code.qualname =
-            prf_arena_strndup(arena, text + rec.file_len + rec.name_len, rec.qual_len);
-        if (!code.file || !code.name || !code.qualname) {
-            return PRF_ENOMEM;
-        }
-    }
-    r->canonical[++r->n_ids] = code_set_add(set, r->p, &code);
-    return 0;
+    int rc = prf_functions_add(&r->codes, row, size, &r->canonical[r->n_ids + 1]);
+    r->n_ids += rc >= 0;
+    r->n_damaged += rc > 0;
+    return rc < 0 ? rc : 0;
 }
 
 static int
 reader_visit_code(struct reader *r, uint32_t kind, const unsigned char *row,
                   size_t size)
 {
-    return kind == PRF_CHUNK_CODE ? reader_code(r, r->set, row, size) : 0;
+    return kind == PRF_CHUNK_CODE ? reader_code(r, row, size) : 0;
 }
 
 static int
 reader_codes(struct reader *r)
 {
-    size_t n = r->rows[PRF_CHUNK_CODE], slots = 16;
-    while (slots < 2 * n + 2) {
-        slots *= 2;
+    struct prf_profile *p = r->p;
+    r->canonical = calloc(r->rows[PRF_CHUNK_CODE] + 1, sizeof *r->canonical);
+    if (r->canonical == NULL || prf_functions_init(&r->codes, &p->arena) < 0 ||
+        reader_walk(r, reader_visit_code) < 0) {
+        return PRF_ENOMEM;
     }
-    struct code_set set = {.mask = slots - 1};
-    set.slots = calloc(slots, sizeof *set.slots);
-    r->canonical = calloc(n + 1, sizeof *r->canonical);
-    r->p->codes = prf_arena_alloc(&r->p->arena, (n + 1) * sizeof *r->p->codes);
-    int rc = PRF_ENOMEM;
-    if (set.slots != NULL && r->canonical != NULL && r->p->codes != NULL) {
-        r->p->codes[0] = (struct prf_function){.file = "", .name = "", .qualname = ""};
-        r->p->n_codes = 1;
-        r->set = &set;
-        rc = reader_walk(r, reader_visit_code);
-        r->set = NULL;
+    p->codes = prf_arena_alloc(&p->arena, r->codes.n * sizeof *p->codes);
+    if (p->codes == NULL) {
+        return PRF_ENOMEM;
     }
-    free(set.slots);
-    return rc;
+    memcpy(p->codes, r->codes.list, r->codes.n * sizeof *p->codes);
+    p->n_codes = r->codes.n;
+    return 0;
 }
 
 static uint32_t
@@ -496,18 +444,6 @@ reader_mark(struct reader *r, const unsigned char *row, size_t size)
 }
 
 static void
-reader_set_source(struct reader *r, const char *text)
-{
-    struct prf_profile *p = r->p;
-    if (!prf_read_source(p, text)) {
-        r->n_damaged++;
-    } else {
-        struct prf_source *source = &p->sources[p->n_sources - 1];
-        source->code = reader_code_index(r, source->code);
-    }
-}
-
-static void
 reader_set_info(struct reader *r, const char *key, const char *text)
 {
     struct prf_profile *p = r->p;
@@ -529,11 +465,22 @@ reader_set_info(struct reader *r, const char *key, const char *text)
         p->notes[p->n_notes++] = text;
     } else if (strcmp(key, PRF_INFO_DURATION) == 0) {
         p->duration_ns = strtoll(text, NULL, 10);
-    } else if (strcmp(key, PRF_INFO_SOURCE) == 0) {
-        reader_set_source(r, text);
     } else if (strcmp(key, PRF_INFO_PEAK) == 0) {
         r->peak = text;
     }
+}
+
+static void
+reader_source(struct reader *r, const char *text)
+{
+    uint32_t id = 0;
+    struct prf_source *source = &r->p->sources[r->p->n_sources];
+    if (!prf_source_parse(text, &id, &source->first_line, &source->text)) {
+        r->n_damaged++;
+        return;
+    }
+    source->code = reader_code_index(r, id);
+    r->p->n_sources++;
 }
 
 static int
@@ -555,7 +502,9 @@ reader_info(struct reader *r, const unsigned char *row, size_t size)
     if (key == NULL || value == NULL) {
         return PRF_ENOMEM;
     }
-    if (strcmp(key, PRF_INFO_MAX_DEPTH) == 0) {
+    if (strcmp(key, PRF_INFO_SOURCE) == 0) {
+        reader_source(r, value);
+    } else if (strcmp(key, PRF_INFO_MAX_DEPTH) == 0) {
         r->max_depth = strtoll(value, NULL, 10);
     } else {
         reader_set_info(r, key, value);
@@ -675,7 +624,10 @@ reader_reserve(struct reader *r)
     /* more notes than records: the reader adds its own */
     p->notes = prf_arena_alloc(&p->arena, (r->rows[PRF_CHUNK_INFO] + READER_NOTES) *
                                               sizeof *p->notes);
-    if (p->marks == NULL || p->notes == NULL || reader_reserve_tree(r) < 0 ||
+    p->sources =
+        prf_arena_alloc(&p->arena, (r->rows[PRF_CHUNK_INFO] + 1) * sizeof *p->sources);
+    if (p->marks == NULL || p->notes == NULL || p->sources == NULL ||
+        reader_reserve_tree(r) < 0 ||
         reader_reserve_table(r, PRF_SCOPE_SITE, PRF_CHUNK_SITE, &p->sites) < 0 ||
         reader_reserve_table(r, PRF_SCOPE_EDGE, PRF_CHUNK_EDGE, &p->edges) < 0 ||
         prf_read_snapshots_init(&r->snapshots, p, r->rows) < 0) {
@@ -736,6 +688,22 @@ reader_fold(struct reader *r, struct prf_error *err)
     return rc == 0 && r->p->sites.n == 0 ? prf_fold_tree(r->p, folds, err) : rc;
 }
 
+/* Calls that were recorded one by one become a tree as well. */
+static int
+reader_events(struct reader *r, struct prf_error *err)
+{
+    struct prf_events *events = NULL;
+    if (!r->has_events) {
+        return 0;
+    }
+    int rc = prf_events_open(r->data, r->end, r->flags, &events, err);
+    if (rc == 0) {
+        rc = prf_events_fold(events, r->p, err);
+    }
+    prf_events_free(events);
+    return rc;
+}
+
 static int
 reader_note_damage(struct reader *r)
 {
@@ -756,9 +724,9 @@ prf_recording_size(const void *data, size_t size)
     return committed < size ? (size_t)committed : size;
 }
 
-int
-prf_recording_parse(const void *data, size_t size, struct prf_profile **out,
-                    struct prf_error *err)
+static int
+reader_parse(const void *data, size_t size, unsigned flags, struct prf_profile **out,
+             struct prf_error *err)
 {
     const struct prf_rec_header *h = data;
     if (size < PRF_RECORDING_HEADER ||
@@ -770,6 +738,7 @@ prf_recording_parse(const void *data, size_t size, struct prf_profile **out,
     struct reader r = {
         .data = data,
         .end = prf_recording_size(data, size),
+        .flags = flags,
         .ns_per_tick = isfinite(h->ns_per_tick) ? h->ns_per_tick : 1.0,
         .p = calloc(1, sizeof *r.p),
         .max_depth = -1,
@@ -784,7 +753,7 @@ prf_recording_parse(const void *data, size_t size, struct prf_profile **out,
     if ((rc = reader_walk(&r, reader_visit_schema)) < 0 ||
         (rc = reader_codes(&r)) < 0 || (rc = reader_reserve(&r)) < 0 ||
         (rc = reader_walk(&r, reader_visit_rows)) < 0 ||
-        (rc = reader_finish_snapshots(&r)) < 0 ||
+        (rc = reader_finish_snapshots(&r)) < 0 || (rc = reader_events(&r, err)) < 0 ||
         (rc = reader_fold(&r, err)) < 0 || (rc = reader_note_damage(&r)) < 0) {
         goto out;
     }
@@ -793,8 +762,23 @@ prf_recording_parse(const void *data, size_t size, struct prf_profile **out,
 out:
     prf_read_snapshots_release(&r.snapshots);
     free(r.canonical);
+    prf_functions_release(&r.codes);
     prf_profile_free(r.p);
     return rc < 0 ? prf_fail(err, rc, "out of memory while reading a recording") : 0;
+}
+
+int
+prf_recording_parse(const void *data, size_t size, struct prf_profile **out,
+                    struct prf_error *err)
+{
+    return reader_parse(data, size, 0, out, err);
+}
+
+int
+prf_recording_parse_mapped(const void *data, size_t size, struct prf_profile **out,
+                           struct prf_error *err)
+{
+    return reader_parse(data, size, PRF_EVENTS_MAPPED, out, err);
 }
 
 int
@@ -819,7 +803,7 @@ prf_recording_read(const char *path, struct prf_profile **out, struct prf_error 
                       strerror(errno));
         goto out;
     }
-    rc = prf_recording_parse(data, (size_t)st.st_size, out, err);
+    rc = prf_recording_parse_mapped(data, (size_t)st.st_size, out, err);
 out:
     if (data != MAP_FAILED) {
         munmap(data, (size_t)st.st_size);

@@ -15,6 +15,11 @@
 int prf_recording_parse(const void *data, size_t size, struct prf_profile **out,
                         struct prf_error *err);
 
+/* The same, when `data` is a mapping of a file that nobody writes to any more: pages
+   are given back as they were read. */
+int prf_recording_parse_mapped(const void *data, size_t size, struct prf_profile **out,
+                               struct prf_error *err);
+
 /* The same from a file. PRF_EIO. */
 int prf_recording_read(const char *path, struct prf_profile **out,
                        struct prf_error *err);

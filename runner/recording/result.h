@@ -85,6 +85,7 @@ struct prf_result {
     struct prf_profile *profile; /* owned; NULL when nothing was recorded */
     const void *recording;       /* borrowed while the result is stored or exported */
     size_t recording_size;
+    bool recording_mapped; /* it is a mapping of a file that nobody writes to */
 };
 
 void prf_run_release(struct prf_run *run);

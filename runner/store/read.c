@@ -5,8 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include <zstd.h>
-
+#include "recordings.h"
 #include "sqlite_store.h"
 #include "strbuf.h"
 
@@ -311,37 +310,14 @@ out:
     return rc;
 }
 
-static int
-read_unpack(struct prf_sqlite *s, sqlite3_stmt *statement, const char *result_id,
-            void **data, size_t *size, struct prf_error *err)
-{
-    const void *packed = sqlite3_column_blob(statement, 1);
-    size_t packed_size = (size_t)sqlite3_column_bytes(statement, 1);
-    size_t want = (size_t)sqlite3_column_int64(statement, 0);
-    if (ZSTD_getFrameContentSize(packed, packed_size) != want) {
-        return prf_fail(err, PRF_ECORRUPT, "the recording of '%s' in '%s' is damaged",
-                        result_id, s->path);
-    }
-    void *unpacked = malloc(want + 1);
-    if (unpacked == NULL) {
-        return prf_fail(err, PRF_ENOMEM, "out of memory");
-    }
-    if (ZSTD_decompress(unpacked, want, packed, packed_size) != want) {
-        free(unpacked);
-        return prf_fail(err, PRF_ECORRUPT, "the recording of '%s' in '%s' is damaged",
-                        result_id, s->path);
-    }
-    *data = unpacked;
-    *size = want;
-    return 0;
-}
-
 int
-prf_sqlite_recording(struct prf_store *store, const char *result_id, void **data,
-                     size_t *size, struct prf_error *err)
+prf_sqlite_recording(struct prf_store *store, const char *result_id,
+                     struct prf_recording_map *out, struct prf_error *err)
 {
-    static const char sql[] = "SELECT size_bytes, data FROM artifact WHERE run = ?"
-                              " AND series = ? AND n = ? AND kind = 'recording'";
+    static const char sql[] =
+        "SELECT size_bytes, data, encoding, result.id FROM"
+        " artifact JOIN result USING (run, series, n) WHERE run = ?"
+        " AND series = ? AND n = ? AND kind = 'recording'";
     struct prf_sqlite *s = (struct prf_sqlite *)store;
     sqlite3_int64 key[3];
     sqlite3_stmt *statement = NULL;
@@ -356,7 +332,14 @@ prf_sqlite_recording(struct prf_store *store, const char *result_id, void **data
         rc = prf_sql_step(s, statement, err);
     }
     if (rc == 1) {
-        rc = read_unpack(s, statement, result_id, data, size, err);
+        struct prf_packed packed = {
+            .encoding = (const char *)sqlite3_column_text(statement, 2),
+            .data = (void *)sqlite3_column_blob(statement, 1),
+            .size = (size_t)sqlite3_column_bytes(statement, 1),
+        };
+        rc = prf_recordings_unpack(s, (const char *)sqlite3_column_text(statement, 3),
+                                   &packed, (size_t)sqlite3_column_int64(statement, 0),
+                                   out, err);
     } else if (rc == 0) {
         rc = prf_fail(err, PRF_ENOTFOUND, "result '%s' has no recording", result_id);
     }

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "recordings.h"
 #include "schema.h"
 #include "strbuf.h"
 
@@ -366,6 +367,9 @@ prf_sqlite_open(const char *path, enum prf_store_mode mode, struct prf_store **o
     if (rc < 0) {
         sqlite_close(&s->base);
         return rc;
+    }
+    if (mode == PRF_STORE_WRITE) {
+        prf_recordings_sweep(s);
     }
     *out = &s->base;
     return 0;

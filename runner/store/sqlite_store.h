@@ -103,8 +103,8 @@ int prf_sqlite_finish_run(struct prf_store *store, const char *run_id,
 int prf_sqlite_select(struct prf_store *store, const struct prf_query *query,
                       bool with_profile, prf_store_visit *visit, void *arg,
                       struct prf_error *err);
-int prf_sqlite_recording(struct prf_store *store, const char *result_id, void **data,
-                         size_t *size, struct prf_error *err);
+int prf_sqlite_recording(struct prf_store *store, const char *result_id,
+                         struct prf_recording_map *out, struct prf_error *err);
 int prf_sqlite_describe(struct prf_store *store, struct prf_store_info *info,
                         struct prf_error *err);
 

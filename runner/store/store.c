@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -122,10 +123,20 @@ prf_store_select(struct prf_store *store, const struct prf_query *query,
 }
 
 int
-prf_store_recording(struct prf_store *store, const char *result_id, void **data,
-                    size_t *size, struct prf_error *err)
+prf_store_recording(struct prf_store *store, const char *result_id,
+                    struct prf_recording_map *out, struct prf_error *err)
 {
-    return store->ops->recording(store, result_id, data, size, err);
+    *out = (struct prf_recording_map){0};
+    return store->ops->recording(store, result_id, out, err);
+}
+
+void
+prf_recording_unmap(struct prf_recording_map *map)
+{
+    if (map->data != NULL) {
+        munmap((void *)map->data, map->size);
+    }
+    *map = (struct prf_recording_map){0};
 }
 
 int

@@ -70,9 +70,18 @@ int prf_store_select(struct prf_store *store, const struct prf_query *query,
                      bool with_profile, prf_store_visit *visit, void *arg,
                      struct prf_error *err);
 
-/* The recording of a result, decompressed; *data is the caller's (free). PRF_ENOTFOUND. */
-int prf_store_recording(struct prf_store *store, const char *result_id, void **data,
-                        size_t *size, struct prf_error *err);
+/* The recording of a result, decompressed into a file without a name: long ones take no
+   memory. */
+struct prf_recording_map {
+    const void *data; /* a mapping, NULL: none */
+    size_t size;
+};
+
+/* *out is the caller's (prf_recording_unmap). PRF_ENOTFOUND: it has none; PRF_ECORRUPT,
+   PRF_ESTORE. */
+int prf_store_recording(struct prf_store *store, const char *result_id,
+                        struct prf_recording_map *out, struct prf_error *err);
+void prf_recording_unmap(struct prf_recording_map *map);
 
 struct prf_store_info {
     int schema_version;

@@ -17,8 +17,8 @@ struct prf_store_ops {
     int (*select)(struct prf_store *store, const struct prf_query *query,
                   bool with_profile, prf_store_visit *visit, void *arg,
                   struct prf_error *err);
-    int (*recording)(struct prf_store *store, const char *result_id, void **data,
-                     size_t *size, struct prf_error *err);
+    int (*recording)(struct prf_store *store, const char *result_id,
+                     struct prf_recording_map *out, struct prf_error *err);
     int (*describe)(struct prf_store *store, struct prf_store_info *info,
                     struct prf_error *err);
 };

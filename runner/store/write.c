@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include <jansson.h>
-#include <zstd.h>
 
+#include "recordings.h"
 #include "sqlite_store.h"
 #include "strbuf.h"
 
@@ -526,18 +526,13 @@ write_profile(struct prf_sqlite *s, const struct prf_result_key *key,
     return rc < 0 ? rc : write_tables(s, key, p, err);
 }
 
-struct packed {
-    void *data;
-    size_t size;
-};
-
 static int
 write_result(struct prf_sqlite *s, const struct prf_result *result,
-             const struct packed *recording, struct prf_error *err)
+             const struct prf_packed *recording, struct prf_error *err)
 {
     static const char add[] =
         "INSERT INTO artifact (run, series, n, kind, encoding, size_bytes, data)"
-        " VALUES (?,?,?,'recording','zstd',?,?)";
+        " VALUES (?,?,?,'recording',?,?,?)";
     struct prf_result_key key;
     int rc = write_key(s, result, &key, err);
     if (rc < 0 || (rc = write_result_row(s, &key, result, err)) < 0 ||
@@ -547,33 +542,16 @@ write_result(struct prf_sqlite *s, const struct prf_result *result,
     if (result->profile != NULL) {
         rc = write_profile(s, &key, result->profile, err);
     }
-    if (rc == 0 && recording->data != NULL) {
-        rc = prf_sql_run(s, add,
-                         PRF_ARGS(PRF_KEY(&key),
-                                  PRF_INT((sqlite3_int64)result->recording_size),
-                                  PRF_BLOB(recording->data, recording->size)),
-                         err);
+    if (rc == 0 && recording->encoding != NULL) {
+        rc = prf_sql_run(
+            s, add,
+            PRF_ARGS(PRF_KEY(&key), PRF_TEXT(recording->encoding),
+                     PRF_INT((sqlite3_int64)result->recording_size),
+                     PRF_BLOB(recording->data != NULL ? recording->data : "",
+                              recording->size)),
+            err);
     }
     return rc;
-}
-
-static int
-write_pack(const struct prf_result *result, struct packed *out, struct prf_error *err)
-{
-    if (result->recording == NULL) {
-        return 0;
-    }
-    size_t bound = ZSTD_compressBound(result->recording_size);
-    if ((out->data = malloc(bound)) == NULL) {
-        return prf_fail(err, PRF_ENOMEM, "out of memory");
-    }
-    out->size = ZSTD_compress(out->data, bound, result->recording,
-                              result->recording_size, ZSTD_CLEVEL_DEFAULT);
-    if (ZSTD_isError(out->size)) {
-        return prf_fail(err, PRF_ESTORE, "cannot compress a recording: %s",
-                        ZSTD_getErrorName(out->size));
-    }
-    return 0;
 }
 
 int
@@ -581,12 +559,12 @@ prf_sqlite_add_result(struct prf_store *store, const struct prf_result *result,
                       struct prf_error *err)
 {
     struct prf_sqlite *s = (struct prf_sqlite *)store;
-    struct packed recording = {0};
+    struct prf_packed recording;
     /* Before the write lock is taken: others need not wait for it. */
-    int rc = write_pack(result, &recording, err);
+    int rc = prf_recordings_pack(s, result, &recording, err);
     if (rc == 0 && (rc = prf_sql_begin(s, err)) == 0) {
         rc = prf_sql_end(s, write_result(s, result, &recording, err), err);
     }
-    free(recording.data);
+    prf_recordings_release(&recording, rc == 0);
     return rc;
 }

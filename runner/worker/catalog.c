@@ -36,8 +36,9 @@ catalog_load_one(const char *path)
     }
 }
 
-/* Backends from outside call functions of this plugin (sink.h, error.h). The launcher, and
-   Python when we are its extension module, have loaded it with its symbols hidden. */
+/* Backends from outside call functions of this plugin (sink.h, error.h). The launcher,
+   and Python when we are its extension module, have loaded it with its symbols hidden.
+ */
 static void
 catalog_publish_ourselves(void)
 {
@@ -145,6 +146,7 @@ catalog_option(const struct prf_option *o)
     json_object_set_new(j, "help", catalog_text(o->help));
     json_object_set_new(j, "hidden", json_boolean(o->flags & PRF_OPT_HIDDEN));
     json_object_set_new(j, "optional", json_boolean(o->flags & PRF_OPT_OPTIONAL));
+    json_object_set_new(j, "output", json_boolean(o->flags & PRF_OPT_OUTPUT));
     return j;
 }
 

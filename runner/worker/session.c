@@ -83,8 +83,8 @@ session_set_options(struct session *s, struct prf_error *err)
     const struct prf_option *table = s->backend->options;
     int rc = prf_options_defaults(table, s->state, err);
     /* The caller runs the body, once: there is nothing to warm up with. */
-    if (rc == 0 && (s->backend->caps & PRF_CAP_ROUNDS)
-        && prf_options_find(table, "warmup") != NULL) {
+    if (rc == 0 && (s->backend->caps & PRF_CAP_ROUNDS) &&
+        prf_options_find(table, "warmup") != NULL) {
         rc = prf_options_set(table, "warmup", "0", s->state, err);
     }
     PyObject *name, *value;
@@ -307,12 +307,9 @@ static char session_doc[] =
     "Session(name, options)\n--\n\nA profiler by name; options as text.";
 
 static PyType_Slot session_slots[] = {
-    {Py_tp_doc, session_doc},
-    {Py_tp_init, session_init},
-    {Py_tp_new, PyType_GenericNew},
-    {Py_tp_dealloc, session_dealloc},
-    {Py_tp_methods, session_methods},
-    {0},
+    {Py_tp_doc, session_doc},         {Py_tp_init, session_init},
+    {Py_tp_new, PyType_GenericNew},   {Py_tp_dealloc, session_dealloc},
+    {Py_tp_methods, session_methods}, {0},
 };
 
 static PyType_Spec session_spec = {

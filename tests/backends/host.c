@@ -6,6 +6,7 @@
 #include <Python.h>
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <pyprofiler/backend.h>
@@ -13,6 +14,7 @@
 #include "call_events.h"
 #include "clock.h"
 #include "codes.h"
+#include "line_events.h"
 #include "reader.h"
 #include "trace_child.h"
 #include "traces.h"
@@ -161,11 +163,122 @@ static const struct prf_backend host_empty = {
     .close = empty_close,
 };
 
+/* --- "empty-line": the same for the lines of the case's file --- */
+
+struct empty_line {
+    struct prf_line_events events;
+    char file[4096];
+};
+
+static enum prf_line_verdict
+empty_line_look(struct prf_line_thread *thread, PyCodeObject *code, PyObject *globals)
+{
+    const struct empty_line *st = thread->events->user;
+    const char *file = PyUnicode_AsUTF8(code->co_filename);
+    (void)globals;
+    return file != NULL && strcmp(file, st->file) == 0 ? PRF_LINE_YES : PRF_LINE_NEVER;
+}
+
+static int
+empty_line_code_init(void *user, struct prf_line_code *code)
+{
+    (void)user;
+    (void)code;
+    return 0;
+}
+
+static void
+empty_line_code_release(struct prf_line_code *code)
+{
+    (void)code;
+}
+
+static void
+empty_line_frame(struct prf_line_thread *thread, struct prf_line_frame *frame)
+{
+    (void)thread;
+    (void)frame;
+}
+
+static void
+empty_line_line(struct prf_line_thread *thread, struct prf_line_frame *frame, int line)
+{
+    (void)thread;
+    (void)frame;
+    (void)line;
+}
+
+static void
+empty_line_lost(void *user)
+{
+    (void)user;
+}
+
+static const struct prf_line_ops empty_line_ops = {
+    .code_size = sizeof(struct prf_line_code),
+    .look = empty_line_look,
+    .code_init = empty_line_code_init,
+    .code_release = empty_line_code_release,
+    .enter = empty_line_frame,
+    .line = empty_line_line,
+    .leave = empty_line_frame,
+    .lost = empty_line_lost,
+};
+
+static int
+empty_line_open(void *state, const struct prf_session *session, struct prf_error *err)
+{
+    struct empty_line *st = state;
+    snprintf(st->file, sizeof st->file, "%s", session->case_file);
+    return prf_line_events_open(&st->events, &empty_line_ops, st, err);
+}
+
+static int
+empty_line_start(void *state, struct prf_round *round, struct prf_error *err)
+{
+    (void)round;
+    return prf_line_events_start(&((struct empty_line *)state)->events, err);
+}
+
+static int
+empty_line_stop(void *state, const struct prf_round *round, struct prf_error *err)
+{
+    (void)round;
+    (void)err;
+    prf_line_events_stop(&((struct empty_line *)state)->events);
+    return PRF_DONE;
+}
+
+static void
+empty_line_close(void *state)
+{
+    prf_line_events_close(&((struct empty_line *)state)->events);
+}
+
+static const struct prf_option empty_line_options[] = {PRF_OPTIONS_END};
+
+static const struct prf_backend host_empty_line = {
+    .abi = PRF_BACKEND_ABI,
+    .name = "empty-line",
+    .summary = "line events for nobody",
+    .state_size = sizeof(struct empty_line),
+    .metrics = empty_metrics,
+    .options = empty_line_options,
+    .open = empty_line_open,
+    .start = empty_line_start,
+    .stop = empty_line_stop,
+    .collect = empty_collect,
+    .close = empty_line_close,
+};
+
 static const struct prf_backend *
 host_find(const char *name)
 {
     if (strcmp(name, host_empty.name) == 0) {
         return &host_empty;
+    }
+    if (strcmp(name, host_empty_line.name) == 0) {
+        return &host_empty_line;
     }
     for (size_t i = 0; prf_backends[i] != NULL; i++) {
         const char *const *alias = prf_backends[i]->aliases;
@@ -287,13 +400,13 @@ static PyObject *
 host_run(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
 {
     static const char *const names[] = {"profiler", "body",      "recording", "options",
-                                        "can_loop", "only_open", NULL};
-    const char *profiler, *path;
+                                        "can_loop", "only_open", "case_file", NULL};
+    const char *profiler, *path, *case_file = "/host.py";
     PyObject *body, *options = NULL, *loop = NULL;
     int can_loop = 1, only_open = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "sOs|O!pp", (char **)names,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "sOs|O!pps", (char **)names,
                                      &profiler, &body, &path, &PyDict_Type, &options,
-                                     &can_loop, &only_open)) {
+                                     &can_loop, &only_open, &case_file)) {
         return NULL;
     }
     if (host.backend != NULL) {
@@ -317,7 +430,7 @@ host_run(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
         prf_sink_schema(prf_writer_sink(host.writer), backend->metrics);
         struct prf_session session = {.sink = prf_writer_sink(host.writer),
                                       .case_id = "host.py::Host::body",
-                                      .case_file = "/host.py",
+                                      .case_file = case_file,
                                       .class_name = "Host",
                                       .method_name = "body"};
         rc = backend->open(host.state, &session, &err);
@@ -401,10 +514,12 @@ host_table(const struct prf_profile *p, const struct prf_table *table, bool edge
         if (row == NULL ||
             host_set(row, edges ? "caller" : "code",
                      host_code(&p->codes[table->keys[i].code])) < 0 ||
-            (!edges && host_set(row, "line", PyLong_FromUnsignedLong(
-                                                 table->keys[i].other)) < 0) ||
+            (!edges && host_set(row, "line",
+                                PyLong_FromUnsignedLong(table->keys[i].other)) < 0) ||
             (edges &&
              host_set(row, "callee", host_code(&p->codes[table->keys[i].other])) < 0) ||
+            (!edges && host_set(row, "line",
+                                PyLong_FromUnsignedLong(table->keys[i].other)) < 0) ||
             host_columns(row, table->columns, table->n_columns,
                          table->values + i * table->n_columns) < 0 ||
             PyList_Append(list, row) < 0) {
@@ -607,7 +722,8 @@ enum { HOST_RUN, HOST_MARK, HOST_COUNTER };
 static PyMethodDef host_methods[] = {
     [HOST_RUN] =
         {"run", (PyCFunction)(void (*)(void))host_run, METH_VARARGS | METH_KEYWORDS,
-         "run(profiler, body, recording, options={}, can_loop=True, only_open=False)"},
+         "run(profiler, body, recording, options={}, can_loop=True, only_open=False, "
+         "case_file='/host.py')"},
     [HOST_MARK] = {"mark", host_mark, METH_O, "mark(name): what self.trace(name) does"},
     [HOST_COUNTER] = {"counter", host_counter, METH_VARARGS,
                       "counter(name, value): what self.counter(name, value) does"},

@@ -448,6 +448,66 @@ def test_wrong_options(options, text):
     assert text.split("|")[0] in str(raised.value)
 
 
+class Broken:
+    """A stand-in for the module _tracemalloc."""
+
+    def __init__(self, raising):
+        self.raising = raising
+
+    def __getattr__(self, name):
+        def function():
+            if name == self.raising:
+                raise ValueError("broken")
+            return (1, 2) if name == "get_traced_memory" else None
+
+        return function
+
+
+@pytest.mark.parametrize("module, text", [(None, "this Python has no tracemalloc"),
+                                          (Broken("start"), "tracemalloc does not start")])
+def test_tracemalloc_that_does_not_work(monkeypatch, module, text):
+    monkeypatch.setitem(sys.modules, "_tracemalloc", module)
+    with pytest.raises(RuntimeError, match=text):
+        profile("memory-time", lambda: None, {"backend": "tracemalloc"})
+
+
+def test_samples_that_fail_are_counted(monkeypatch):
+    monkeypatch.setitem(sys.modules, "_tracemalloc", Broken("get_traced_memory"))
+    _, recording = profile("memory-time", lambda: None, {**NEVER, "backend": "tracemalloc"})
+    assert recording["lost"] == 2 and recording["series"] == []
+    assert recording["metrics"]["peak"]["samples"] == []
+
+
+@pytest.mark.skipif("libasan" in os.environ.get("LD_PRELOAD", ""),
+                    reason="a sanitizer needs its address space")
+def test_no_room_for_the_thread():
+    status, recording = run_script("""
+import resource
+def body():
+    os._exit(1)
+def size():
+    return int(open("/proc/self/statm").read().split()[0]) * 4096
+limit = resource.getrlimit(resource.RLIMIT_AS)
+said = set()
+for kib in range(16, 1024, 16):  # stacks are kept for the next thread
+    resource.setrlimit(resource.RLIMIT_AS, (size() + kib * 1024, limit[1]))
+    try:
+        with tempfile.NamedTemporaryFile() as file:
+            prf_host.run("memory-time", lambda: None, file.name, NEVER)
+    except RuntimeError as error:
+        said.add(str(error))
+    except MemoryError:
+        pass
+    resource.setrlimit(resource.RLIMIT_AS, limit)
+if not any("cannot start the thread that samples" in text for text in said):
+    os._exit(3)
+def body():
+    pass
+""")
+    assert status == 0
+    assert len(recording["series"]) == 1
+
+
 def test_predecessors_name_and_spellings():
     _, recording = profile("memory-profiler-time", lambda: None,
                            {"interval": "0.25", "include_children": None})

@@ -8,7 +8,8 @@ import pytest
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 COMMANDS = ["run", "list", "profilers", "show", "export", "doctor"]
-PROFILERS = ["passthrough", "stopwatch", "call", "tracemalloc", "memory-time", "callgraph", "tracer"]
+PROFILERS = ["passthrough", "stopwatch", "call", "tracemalloc", "memory-line", "memory-time",
+             "callgraph", "line", "tracer"]
 PAGES = sorted([*SOURCE.glob("*.md"), *(SOURCE / "docs").glob("*.md")])
 
 

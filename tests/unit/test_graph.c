@@ -377,6 +377,40 @@ trimming_by_depth(void **state)
     fixture_close(&fx);
 }
 
+/* Graphviz would take minutes for a good layout of thousands of boxes. */
+static void
+layout_of_many_is_limited(void **state)
+{
+    (void)state;
+    static char names[401][8];
+    static struct prf_function codes[402];
+    struct fixture fx;
+    struct prf_graph g;
+    fixture_open(&fx);
+    struct prf_profile *p = fx.result.profile;
+    fixture_tree(p, 402);
+    for (uint32_t i = 1; i <= 401; i++) {
+        snprintf(names[i - 1], sizeof names[0], "f%u", i);
+        codes[i] = (struct prf_function){"/m.py", names[i - 1], names[i - 1], i, 0};
+        fixture_call(p, i - 1, i, 10);
+    }
+    p->codes = codes;
+    p->n_codes = 402;
+    fixture_fold(p);
+    graph_of(&fx, "{\"min-percent\": \"0\", \"top-k\": \"400\"}", &g);
+    char *text = dot_of(&g);
+    assert_lacks(text, "nslimit");
+    free(text);
+    prf_graph_release(&g);
+    graph_of(&fx, "{\"min-percent\": \"0\", \"top-k\": \"0\"}", &g);
+    text = dot_of(&g);
+    assert_contains(text, "nslimit");
+    assert_int_equal(g.n_nodes, 401);
+    free(text);
+    prf_graph_release(&g);
+    fixture_close(&fx);
+}
+
 int
 main(void)
 {
@@ -392,6 +426,7 @@ main(void)
         cmocka_unit_test(colors),
         cmocka_unit_test(trimming_hides_functions),
         cmocka_unit_test(trimming_by_depth),
+        cmocka_unit_test(layout_of_many_is_limited),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -170,6 +170,29 @@ children_come_and_go(void **state)
 }
 
 static void
+more_children_than_there_is_room_for(void **state)
+{
+    (void)state;
+    struct prf_proctree tree;
+    struct prf_error err = {0};
+    assert_int_equal(prf_proctree_init(&tree, PRF_PROCMEM_RSS, &err), 0);
+    tree.max = 2;
+    pid_t pids[3] = {child(), 0, 0};
+    prf_proctree_sample(&tree);
+    assert_int_equal(tree.n_missed, 0);
+    pids[1] = child();
+    pids[2] = child();
+    assert_true(prf_proctree_sample(&tree) > 0);
+    assert_int_equal(tree.n, 2);
+    assert_int_equal(tree.n_missed, 1);
+    for (size_t i = 0; i < 3; i++) {
+        kill(pids[i], SIGKILL);
+        waitpid(pids[i], NULL, 0);
+    }
+    prf_proctree_release(&tree);
+}
+
+static void
 a_process_that_is_gone(void **state)
 {
     (void)state;
@@ -198,6 +221,7 @@ main(void)
         cmocka_unit_test(where_descriptors_are_few),
         cmocka_unit_test(a_peak_begins_anew),
         cmocka_unit_test(children_come_and_go),
+        cmocka_unit_test(more_children_than_there_is_room_for),
         cmocka_unit_test(a_process_that_is_gone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -288,18 +288,20 @@ report_looks_like_top_stats(void **state)
               "  /src/a.py:11: size=500 B (+500 B), count=2 (+2), average=250 B\n"
               "        x = [load()]\n"
               "  /src/pkg/b.py:6: size=100 B (+100 B), count=1 (+1), average=100 B\n");
-    assert_contains(text, "  total: size=640 B (+540 B), count=4 (+3), average=160 B\n");
+    assert_contains(text,
+                    "  total: size=640 B (+540 B), count=4 (+3), average=160 B\n");
     assert_contains(text, "  the peak was made by\n"
                           "      File \"/src/a.py\", line 10\n"
                           "      File \"/src/pkg/b.py\", line 5\n");
     free(text);
     w->fx.result.options = "{\"key\": \"traceback\", \"top-k\": \"1\"}";
     text = report(w, &(struct prf_export_options){.strip_dirs = true});
-    assert_contains(text, "  size=500 B (+500 B), count=2 (+2), average=250 B\n"
-                          "      File \"a.py\", line 10\n"
-                          "      File \"a.py\", line 11\n"
-                          "        x = [load()]\n"
-                          "  2 other: size=140 B (+140 B), count=2 (+2), average=70 B\n");
+    assert_contains(text,
+                    "  size=500 B (+500 B), count=2 (+2), average=250 B\n"
+                    "      File \"a.py\", line 10\n"
+                    "      File \"a.py\", line 11\n"
+                    "        x = [load()]\n"
+                    "  2 other: size=140 B (+140 B), count=2 (+2), average=70 B\n");
     free(text);
 }
 

@@ -497,8 +497,7 @@ test_result(void **state)
     struct prf_store *store = open_store(PRF_STORE_WRITE);
     struct prf_error err = {0};
     struct full full;
-    void *data = NULL;
-    size_t size = 0;
+    struct prf_recording_map map;
     make_full(&full);
     add_run(store, "full-run");
     assert_int_equal(prf_store_add_result(store, &full.result, &err), 0);
@@ -513,9 +512,189 @@ test_result(void **state)
                          0);
         assert_int_equal(check.n, 1);
     }
-    assert_int_equal(prf_store_recording(store, "full", &data, &size, &err), 0);
-    assert_int_equal(size, full.result.recording_size);
-    assert_memory_equal(data, full.result.recording, size);
+    assert_int_equal(prf_store_recording(store, "full", &map, &err), 0);
+    assert_int_equal(map.size, full.result.recording_size);
+    assert_memory_equal(map.data, full.result.recording, map.size);
+    prf_recording_unmap(&map);
+    prf_store_close(store);
+}
+
+/* ---- long recordings ---- */
+
+#define LONG_SIZE ((size_t)9 << 20)
+
+/* Where they are. */
+static const char *
+long_folder(void)
+{
+    static char path[200];
+    snprintf(path, sizeof path, "%s/.pyprofiler/recordings", folder);
+    return path;
+}
+
+static unsigned char *
+long_recording(void)
+{
+    unsigned char *data = malloc(LONG_SIZE);
+    uint32_t seed = 1;
+    assert_non_null(data);
+    for (size_t i = 0; i < LONG_SIZE; i++) {
+        seed = seed * 1103515245u + 12345u;
+        data[i] = (unsigned char)(i % 4096 < 1024 ? seed >> 24 : i >> 12);
+    }
+    return data;
+}
+
+static void
+long_path(const char *id, char path[256])
+{
+    snprintf(path, 256, "%s/%s.zst", long_folder(), id);
+}
+
+static int
+add_long(struct prf_store *store, const char *id, const unsigned char *data,
+         struct prf_error *err)
+{
+    struct prf_result result = sample_result("r", id, "a.py::A::profile_a");
+    result.recording = data;
+    result.recording_size = LONG_SIZE;
+    return prf_store_add_result(store, &result, err);
+}
+
+static void
+test_long_recording(void **state)
+{
+    (void)state;
+    struct prf_store *store = open_store(PRF_STORE_WRITE);
+    struct prf_error err = {0};
+    struct prf_recording_map map;
+    struct stat st;
+    char path[256];
+    unsigned char *data = long_recording();
+    add_run(store, "r");
+    assert_int_equal(add_long(store, "long1", data, &err), 0);
+    long_path("long1", path);
+    assert_int_equal(stat(path, &st), 0);
+    assert_in_range(st.st_size, 1 << 20, LONG_SIZE / 2);
+    assert_int_equal(stat(file, &st), 0);
+    assert_true(st.st_size < 2 << 20); /* it is not in there */
+    assert_int_equal(prf_store_recording(store, "lon", &map, &err), 0);
+    assert_int_equal(map.size, LONG_SIZE);
+    assert_memory_equal(map.data, data, LONG_SIZE);
+    prf_recording_unmap(&map);
+    prf_recording_unmap(&map);
+
+    /* The same id again: refused, and the file is left as it was. */
+    assert_int_equal(add_long(store, "long1", data, &err), PRF_ESTORE);
+    assert_int_equal(prf_store_recording(store, "long1", &map, NULL), 0);
+    prf_recording_unmap(&map);
+
+    /* A row that cannot be written takes its file along. */
+    struct prf_result result = sample_result("no-such-run", "long2", "a.py::A::b");
+    result.recording = data;
+    result.recording_size = LONG_SIZE;
+    assert_int_equal(prf_store_add_result(store, &result, NULL), PRF_ENOTFOUND);
+    long_path("long2", path);
+    assert_int_equal(access(path, F_OK), -1);
+    prf_store_close(store);
+    free(data);
+}
+
+static void
+test_long_recording_damaged(void **state)
+{
+    (void)state;
+    struct prf_store *store = open_store(PRF_STORE_WRITE);
+    struct prf_error err = {0};
+    struct prf_recording_map map;
+    struct stat st;
+    char path[256];
+    unsigned char *data = long_recording();
+    add_run(store, "r");
+    assert_int_equal(add_long(store, "long1", data, NULL), 0);
+    free(data);
+    long_path("long1", path);
+    assert_int_equal(stat(path, &st), 0);
+    int fd = open(path, O_RDWR);
+    assert_int_equal(pwrite(fd, "damage", 6, st.st_size / 2), 6);
+    close(fd);
+    assert_int_equal(prf_store_recording(store, "long1", &map, &err), PRF_ECORRUPT);
+    assert_non_null(strstr(err.text, "is damaged"));
+    assert_null(map.data);
+    assert_int_equal(truncate(path, st.st_size / 3), 0);
+    assert_int_equal(prf_store_recording(store, "long1", &map, NULL), PRF_ECORRUPT);
+    assert_int_equal(unlink(path), 0);
+    prf_error_clear(&err);
+    assert_int_equal(prf_store_recording(store, "long1", &map, &err), PRF_ECORRUPT);
+    assert_non_null(strstr(err.text, path));
+    prf_store_close(store);
+}
+
+/* What a killed writer left goes when it is old; what somebody needs stays. */
+static void
+test_orphans(void **state)
+{
+    (void)state;
+    struct prf_store *store = open_store(PRF_STORE_WRITE);
+    const struct timespec old[2] = {{1000000000, 0}, {1000000000, 0}};
+    const struct {
+        const char *name;
+        bool old, stays;
+    } files[] = {
+        {"long1.zst", true, true},
+        {"killed.zst", true, false},
+        {"writing.zst", false, true},
+        {"notes.txt", true, true},
+    };
+    char path[256];
+    unsigned char *data = long_recording();
+    add_run(store, "r");
+    assert_int_equal(add_long(store, "long1", data, NULL), 0);
+    free(data);
+    prf_store_close(store);
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        snprintf(path, sizeof path, "%s/%s", long_folder(), files[i].name);
+        close(open(path, O_CREAT | O_WRONLY, 0600));
+        if (files[i].old) {
+            assert_int_equal(utimensat(AT_FDCWD, path, old, 0), 0);
+        }
+    }
+    prf_store_close(open_store(PRF_STORE_READ)); /* a reader deletes nothing */
+    snprintf(path, sizeof path, "%s/killed.zst", long_folder());
+    assert_int_equal(access(path, F_OK), 0);
+    prf_store_close(open_store(PRF_STORE_WRITE));
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        snprintf(path, sizeof path, "%s/%s", long_folder(), files[i].name);
+        assert_int_equal(access(path, F_OK), files[i].stays ? 0 : -1);
+    }
+}
+
+/* No room beside the database, or for the unpacked copy. */
+static void
+test_long_recording_no_room(void **state)
+{
+    (void)state;
+    struct prf_store *store = open_store(PRF_STORE_WRITE);
+    struct prf_error err = {0};
+    struct prf_recording_map map;
+    unsigned char *data = long_recording();
+    add_run(store, "r");
+    close(open(long_folder(), O_CREAT | O_WRONLY, 0600)); /* in the way */
+    assert_int_equal(add_long(store, "long1", data, &err), PRF_ESTORE);
+    assert_non_null(strstr(err.text, "long1.zst"));
+    assert_int_equal(unlink(long_folder()), 0);
+    assert_int_equal(add_long(store, "long1", data, NULL), 0);
+    char *tmp = getenv("TMPDIR") == NULL ? NULL : strdup(getenv("TMPDIR"));
+    setenv("TMPDIR", "/nowhere", 1);
+    prf_error_clear(&err);
+    assert_int_equal(prf_store_recording(store, "long1", &map, &err), PRF_ESTORE);
+    assert_non_null(strstr(err.text, "TMPDIR"));
+    if (tmp == NULL) {
+        unsetenv("TMPDIR");
+    } else {
+        setenv("TMPDIR", tmp, 1);
+    }
+    free(tmp);
     free(data);
     prf_store_close(store);
 }
@@ -536,8 +715,7 @@ test_bare_result(void **state)
     (void)state;
     struct prf_store *store = open_store(PRF_STORE_WRITE);
     struct prf_error err = {0};
-    void *data;
-    size_t size;
+    struct prf_recording_map map;
     int n = 41;
     add_run(store, "r");
     add_result(store, "r", "x1", "a.py::A::profile_a");
@@ -546,8 +724,7 @@ test_bare_result(void **state)
     assert_int_equal(prf_store_select(store, &(struct prf_query){0}, true,
                                       no_profile_visit, &n, &err),
                      42);
-    assert_int_equal(prf_store_recording(store, "x1", &data, &size, &err),
-                     PRF_ENOTFOUND);
+    assert_int_equal(prf_store_recording(store, "x1", &map, &err), PRF_ENOTFOUND);
     assert_non_null(strstr(err.text, "no recording"));
     prf_store_close(store);
 }
@@ -896,8 +1073,7 @@ test_corrupt_rows(void **state)
     for (size_t i = 0; i < sizeof damage / sizeof *damage; i++) {
         struct prf_error err = {0};
         char found[512] = "";
-        void *data = NULL;
-        size_t size;
+        struct prf_recording_map map;
         snprintf(file, sizeof file, "%s/%zu.db", folder, i);
         struct prf_store *store = open_store(PRF_STORE_WRITE);
         add_run(store, "full-run");
@@ -906,7 +1082,7 @@ test_corrupt_rows(void **state)
         run_sql(damage[i]);
         store = open_store(PRF_STORE_READ);
         int rc = strstr(damage[i], "artifact") != NULL
-                     ? prf_store_recording(store, "full", &data, &size, &err)
+                     ? prf_store_recording(store, "full", &map, &err)
                      : prf_store_select(store, &(struct prf_query){0}, true,
                                         collect_visit, found, &err);
         assert_int_equal(rc, PRF_ECORRUPT);
@@ -1423,6 +1599,10 @@ main(void)
         TEST(test_run),
         TEST(test_result),
         TEST(test_bare_result),
+        TEST(test_long_recording),
+        TEST(test_long_recording_damaged),
+        TEST(test_orphans),
+        TEST(test_long_recording_no_room),
         TEST(test_refused),
         TEST(test_select),
         TEST(test_select_by),
