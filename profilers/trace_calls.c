@@ -16,7 +16,7 @@ static int
 calls_grow_stack(struct tracer_thread *t)
 {
     size_t n = (size_t)(t->last - t->stack) + 1, capacity = n < 64 ? 64 : n * 2;
-    struct tracer_entry *stack = malloc(capacity * sizeof *stack);
+    struct tracer_entry *stack = calloc(capacity, sizeof *stack);
     if (stack == NULL) {
         return -1;
     }
@@ -119,7 +119,7 @@ calls_enter_plain(struct tracer *st, struct tracer_thread *t,
                                           .flags = TRACER_SILENT};
         return;
     }
-    (++t->top)->key = call->key;
+    *++t->top = (struct tracer_entry){.key = call->key};
     prf_trace_call_id(&t->stream, call->id, prf_now());
 }
 
@@ -162,6 +162,7 @@ calls_enter_with_args(struct tracer *st, struct tracer_thread *t, PyCodeObject *
         Py_DECREF(dict);
     }
     calls_enter(st, t, call);
+    call->args.text = NULL;
 }
 
 static __attribute__((noinline)) void
@@ -186,17 +187,34 @@ calls_enter_python_other(struct tracer *st, struct tracer_thread *t, PyCodeObjec
     }
 }
 
+/* A plain call, when there is room for all of it. The place above the stack's top often
+   holds the same function, from the last time: no look-up then. */
+static inline bool
+calls_enter_fast(struct tracer *st, struct tracer_thread *t, const void *key)
+{
+    if (__builtin_expect(t->top >= t->last || !prf_trace_has_room(&t->stream), 0)) {
+        return false;
+    }
+    struct tracer_entry *e = t->top + 1;
+    if (e->key != key || e->head == 0) {
+        uint32_t head = prf_codes_slot(&st->codes, key)->user;
+        if (head == 0) {
+            return false;
+        }
+        e->key = key;
+        e->head = head;
+    }
+    t->top = e;
+    prf_trace_call(&t->stream, e->head, prf_now());
+    return true;
+}
+
 static void
 calls_enter_python(struct prf_call_thread *thread, PyCodeObject *code)
 {
     struct tracer_thread *t = (struct tracer_thread *)thread;
     struct tracer *st = thread->user;
-    uint32_t head = prf_codes_slot(&st->codes, code)->user;
-    if (__builtin_expect(head != 0 && t->top < t->last, 1) &&
-        prf_trace_has_room(&t->stream)) {
-        (++t->top)->key = code;
-        prf_trace_call(&t->stream, head, prf_now());
-    } else {
+    if (!calls_enter_fast(st, t, code)) {
         calls_enter_python_other(st, t, code);
     }
 }
@@ -230,12 +248,7 @@ calls_enter_c(struct prf_call_thread *thread, PyMethodDef *method, PyObject *sel
 {
     struct tracer_thread *t = (struct tracer_thread *)thread;
     struct tracer *st = thread->user;
-    uint32_t head = prf_codes_slot(&st->codes, method)->user;
-    if (__builtin_expect(head != 0 && t->top < t->last, 1) &&
-        prf_trace_has_room(&t->stream)) {
-        (++t->top)->key = method;
-        prf_trace_call(&t->stream, head, prf_now());
-    } else if (!calls_skips_c(st, caller)) {
+    if (!calls_enter_fast(st, t, method) && !calls_skips_c(st, caller)) {
         uint32_t id = prf_codes_add_c(&st->codes, method, self, module);
         calls_enter_c_other(st, t, method, id);
     }

@@ -140,7 +140,7 @@ thread_adopt_fork(struct tracer *st, struct tracer_thread *t)
         return false;
     }
     for (struct tracer_entry *e = t->stack + 1; e <= t->top; e++) {
-        const void *key = (const void *)((uintptr_t)e->key & ~(uintptr_t)1);
+        const void *key = (const char *)e->key - ((uintptr_t)e->key & 1);
         if (e->key != key) {
             Py_CLEAR(e->task);
             e->from = e->to = NULL;

@@ -48,7 +48,8 @@ struct tracer {
     uint64_t start_ns, mark_ns, wall_ns;
 };
 
-/* A call that is open. In most only the key is set. */
+/* A call that is open. In most only the key and the head are set; they stay when it has
+   ended, because the next call from there is often of the same function. */
 struct tracer_entry {
     const void *key;     /* code or method; bit 0: the other fields are set */
     PyObject *task;      /* strong: name of the asyncio task that it began; or NULL */
@@ -58,6 +59,7 @@ struct tracer_entry {
     uint64_t n_before;
     uint64_t began;
     unsigned flags; /* enum tracer_entry_flags */
+    uint32_t head;  /* see prf_trace_head; 0: calls take the slow half */
 };
 
 enum tracer_entry_flags {

@@ -514,8 +514,8 @@ host_table(const struct prf_profile *p, const struct prf_table *table, bool edge
         if (row == NULL ||
             host_set(row, edges ? "caller" : "code",
                      host_code(&p->codes[table->keys[i].code])) < 0 ||
-            (!edges && host_set(row, "line", PyLong_FromUnsignedLong(
-                                                 table->keys[i].other)) < 0) ||
+            (!edges && host_set(row, "line",
+                                PyLong_FromUnsignedLong(table->keys[i].other)) < 0) ||
             (edges &&
              host_set(row, "callee", host_code(&p->codes[table->keys[i].other])) < 0) ||
             (!edges && host_set(row, "line",

@@ -59,6 +59,7 @@ def count(trace, name):
 
 
 def by_cprofile(body):
+    gc.collect()  # generators that somebody left would end in there
     profiler = cProfile.Profile()
     profiler.enable()
     try:
@@ -474,6 +475,25 @@ def test_files(trace, options):
 
     result = trace(body, options)
     assert result.calls() == [(0, "body"), (1, "<built-in method builtins.len>")]
+
+
+def test_c_functions_go_with_their_caller(trace):
+    """The same C function at the same depth, from a file that counts and one that does
+    not."""
+    left_out = {}
+    exec(compile("def outside(): len('y')", "/elsewhere/left_out.py", "exec"), left_out)
+
+    def inside():
+        len("x")
+
+    def body():
+        for _ in range(3):
+            inside()
+            left_out["outside"]()
+
+    result = trace(body, {"exclude-files": "/elsewhere"})
+    length = "<built-in method builtins.len>"
+    assert result.calls() == [(0, "body")] + 3 * [(1, "inside"), (2, length)]
 
 
 def test_ignore_frozen(trace, tmp_path, monkeypatch):
