@@ -15,6 +15,7 @@
 #include "line_choice.h"
 #include "line_events.h"
 #include "line_sources.h"
+#include "marks.h"
 
 struct line {
     /* options */
@@ -30,8 +31,8 @@ struct line {
     struct prf_line_sources sources;
     struct prf_line_events events;
     struct prf_rows rows;
-    uint32_t n_marks;
-    uint64_t start_ns, mark_ns, wall_ns;
+    struct prf_marks marks;
+    uint64_t wall_ns;
 };
 
 enum { LINE_HITS, LINE_TIME, LINE_WALL_TIME };
@@ -195,12 +196,11 @@ line_start(void *state, struct prf_round *round, struct prf_error *err)
 {
     struct line *st = state;
     (void)round;
-    st->n_marks = 0;
     int rc = prf_line_choice_begin(&st->choice, err);
     if (rc == 0) {
         rc = prf_line_events_start(&st->events, err);
     }
-    st->start_ns = st->mark_ns = prf_clock_monotonic_ns();
+    prf_marks_begin(&st->marks, prf_clock_monotonic_ns());
     return rc;
 }
 
@@ -210,7 +210,7 @@ line_stop(void *state, const struct prf_round *round, struct prf_error *err)
     struct line *st = state;
     (void)round;
     (void)err;
-    st->wall_ns += prf_clock_monotonic_ns() - st->start_ns;
+    st->wall_ns += prf_clock_monotonic_ns() - st->marks.start_ns;
     prf_line_events_stop(&st->events);
     return PRF_DONE;
 }
@@ -219,15 +219,7 @@ static void
 line_mark(void *state, const char *name)
 {
     struct line *st = state;
-    uint64_t now = prf_clock_monotonic_ns();
-    struct prf_rec_mark mark = {
-        .index = st->n_marks++,
-        .at_ns = (double)(now - st->start_ns),
-        .delta_ns = (double)(now - st->mark_ns),
-        .n = 1,
-    };
-    prf_sink_mark(st->sink, &mark, name);
-    st->mark_ns = prf_clock_monotonic_ns();
+    prf_marks_add(&st->marks, st->sink, name);
 }
 
 static int

@@ -17,6 +17,8 @@
 #include "line_choice.h"
 #include "line_events.h"
 #include "line_sources.h"
+#include "marks.h"
+#include "native.h"
 #include "procmem.h"
 #include "proctree.h"
 
@@ -41,8 +43,9 @@ struct memory_line {
     struct prf_proctree children;
     PyObject *traced_memory; /* strong: _tracemalloc.get_traced_memory, or NULL */
     bool started_tracemalloc;
-    uint32_t n_marks;
-    uint64_t start_ns, mark_ns, wall_ns;
+    const struct prf_interpose *native; /* NULL: memory is of another kind */
+    struct prf_marks marks;
+    uint64_t wall_ns;
 };
 
 enum {
@@ -96,6 +99,9 @@ memory_line_held(struct memory_line *st)
 {
     if (st->traced_memory != NULL) {
         return memory_line_traced(st->traced_memory);
+    }
+    if (st->native != NULL) {
+        return prf_native_bytes(st->native);
     }
     int64_t bytes = prf_procmem_read(&st->process);
     if (st->include_children) {
@@ -327,14 +333,18 @@ memory_line_open(void *state, const struct prf_session *session, struct prf_erro
     if (rc < 0) {
         return rc;
     }
-    if (strcmp(st->backend, "tracemalloc") != 0) {
+    bool traced = strcmp(st->backend, "tracemalloc") == 0;
+    bool counted = strcmp(st->backend, "malloc") == 0;
+    if (!traced && !counted) {
         return memory_line_open_process(st, err);
     }
-    return st->include_children
-               ? prf_fail(err, PRF_EUSAGE,
-                          "tracemalloc knows this process only: --include-children "
-                          "needs another --backend")
-               : 0;
+    if (st->include_children) {
+        return prf_fail(err, PRF_EUSAGE,
+                        "%s knows this process only: --include-children needs another "
+                        "--backend",
+                        st->backend);
+    }
+    return counted ? prf_native_find(&st->native, err) : 0;
 }
 
 static int
@@ -342,7 +352,6 @@ memory_line_start(void *state, struct prf_round *round, struct prf_error *err)
 {
     struct memory_line *st = state;
     (void)round;
-    st->n_marks = 0;
     int rc = prf_line_choice_begin(&st->choice, err);
     if (rc == 0 && strcmp(st->backend, "tracemalloc") == 0) {
         rc = memory_line_open_tracemalloc(st, err);
@@ -352,8 +361,10 @@ memory_line_start(void *state, struct prf_round *round, struct prf_error *err)
     }
     if (rc < 0) {
         memory_line_close_tracemalloc(st);
+    } else if (st->native != NULL) {
+        st->native->count(true);
     }
-    st->start_ns = st->mark_ns = prf_clock_monotonic_ns();
+    prf_marks_begin(&st->marks, prf_clock_monotonic_ns());
     return rc;
 }
 
@@ -363,9 +374,12 @@ memory_line_stop(void *state, const struct prf_round *round, struct prf_error *e
     struct memory_line *st = state;
     (void)round;
     (void)err;
-    st->wall_ns += prf_clock_monotonic_ns() - st->start_ns;
+    st->wall_ns += prf_clock_monotonic_ns() - st->marks.start_ns;
     prf_line_events_stop(&st->events);
     memory_line_close_tracemalloc(st);
+    if (st->native != NULL) {
+        st->native->count(false);
+    }
     return PRF_DONE;
 }
 
@@ -373,15 +387,7 @@ static void
 memory_line_mark(void *state, const char *name)
 {
     struct memory_line *st = state;
-    uint64_t now = prf_clock_monotonic_ns();
-    struct prf_rec_mark mark = {
-        .index = st->n_marks++,
-        .at_ns = (double)(now - st->start_ns),
-        .delta_ns = (double)(now - st->mark_ns),
-        .n = 1,
-    };
-    prf_sink_mark(st->sink, &mark, name);
-    st->mark_ns = prf_clock_monotonic_ns();
+    prf_marks_add(&st->marks, st->sink, name);
 }
 
 static int
@@ -440,8 +446,10 @@ static const struct prf_option memory_line_options[] = {
      .name = "backend",
      .offset = offsetof(struct memory_line, backend),
      .def = "rss",
-     .choices = "rss|pss|uss|tracemalloc|psutil|psutil_pss|psutil_uss|posix",
-     .help = "what counts as memory: pages of the process, or objects of Python"},
+     .choices = "rss|pss|uss|tracemalloc|malloc|psutil|psutil_pss|psutil_uss|posix",
+     .help =
+         "what counts as memory: pages of the process, objects of Python, or what came "
+         "from malloc"},
     {.type = PRF_OPT_INT,
      .name = "max-depth",
      .offset = offsetof(struct memory_line, max_depth),

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "marks.h"
 #include "procmem.h"
 #include "proctree.h"
 
@@ -64,8 +65,7 @@ struct memory {
     struct prf_proctree tree;
     pid_t owner;
     bool running, peak_was_reset;
-    uint32_t n_marks;
-    uint64_t mark_ns;
+    struct prf_marks marks;
     pthread_t thread;
     sem_t ready, stop;
     /* the thread's, until it has been joined */
@@ -409,7 +409,6 @@ memory_start(void *state, struct prf_round *round, struct prf_error *err)
     struct memory *st = state;
     int rc = 0;
     (void)round;
-    st->n_marks = 0;
     if (st->backend == BACKEND_TRACED) {
         rc = traced_start(&st->traced, err);
     } else if (st->backend == BACKEND_RSS) {
@@ -426,7 +425,7 @@ memory_start(void *state, struct prf_round *round, struct prf_error *err)
     Py_BEGIN_ALLOW_THREADS while (sem_wait(&st->ready) < 0)
     {
     }
-    Py_END_ALLOW_THREADS st->mark_ns = st->start_ns;
+    Py_END_ALLOW_THREADS prf_marks_begin(&st->marks, st->start_ns);
     return 0;
 }
 
@@ -461,18 +460,10 @@ static void
 memory_mark(void *state, const char *name)
 {
     struct memory *st = state;
-    uint64_t now = prf_clock_monotonic_ns();
     if (getpid() != st->owner) {
         return; /* a fork has no part in the result */
     }
-    struct prf_rec_mark mark = {
-        .index = st->n_marks++,
-        .at_ns = (double)(now - st->start_ns),
-        .delta_ns = (double)(now - st->mark_ns),
-        .n = 1,
-    };
-    prf_sink_mark(st->sink, &mark, name);
-    st->mark_ns = prf_clock_monotonic_ns();
+    prf_marks_add(&st->marks, st->sink, name);
 }
 
 static void

@@ -11,6 +11,7 @@
 
 #include "allocator.h"
 #include "clock.h"
+#include "marks.h"
 #include "snapshots.h"
 #include "traces.h"
 
@@ -55,8 +56,7 @@ struct tracemalloc {
     const char *slow; /* why the tables are not read, NULL: they are */
     uint32_t peak_stack;
     double peak_bytes, current_bytes;
-    uint32_t n_marks;
-    uint64_t start_ns, mark_ns;
+    struct prf_marks marks;
 };
 
 enum {
@@ -211,8 +211,7 @@ tracemalloc_start(void *state, struct prf_round *round, struct prf_error *err)
     const volatile size_t *counter = prf_traces_counter();
     st->with_peak = counter != NULL && prf_allocator_install(counter);
     st->measuring = true;
-    st->n_marks = 0;
-    st->start_ns = st->mark_ns = prf_clock_monotonic_ns();
+    prf_marks_begin(&st->marks, prf_clock_monotonic_ns());
     return 0;
 }
 
@@ -235,7 +234,7 @@ tracemalloc_stop(void *state, const struct prf_round *round, struct prf_error *e
 {
     struct tracemalloc *st = state;
     (void)round;
-    double at_ns = (double)(prf_clock_monotonic_ns() - st->start_ns);
+    double at_ns = (double)(prf_clock_monotonic_ns() - st->marks.start_ns);
     bool tracing = tracemalloc_is_tracing(st);
     st->measuring = false;
     if (st->with_peak) { /* first: what follows allocates */
@@ -267,19 +266,12 @@ tracemalloc_mark(void *state, const char *name)
 {
     struct tracemalloc *st = state;
     struct prf_error err = {0};
-    uint64_t now = prf_clock_monotonic_ns();
-    struct prf_rec_mark mark = {
-        .index = st->n_marks++,
-        .at_ns = (double)(now - st->start_ns),
-        .delta_ns = (double)(now - st->mark_ns),
-        .n = 1,
-    };
-    prf_sink_mark(st->sink, &mark, name);
+    double at_ns = prf_marks_add(&st->marks, st->sink, name);
     if (st->measuring) {
         st->stopped_inside = st->stopped_inside || !tracemalloc_is_tracing(st);
-        prf_snapshots_take(&st->snapshots, name, mark.at_ns, &err);
+        prf_snapshots_take(&st->snapshots, name, at_ns, &err);
     }
-    st->mark_ns = prf_clock_monotonic_ns();
+    st->marks.last_ns = prf_clock_monotonic_ns(); /* without what the snapshot took */
 }
 
 static void
