@@ -1,4 +1,4 @@
-/* One case file under supervision; see supervise.h. */
+/* One run of a case under supervision; see supervise.h. */
 #include "supervise.h"
 
 #include <errno.h>
@@ -12,413 +12,18 @@
 
 #include <pyprofiler/protocol.h>
 
+#include "captured.h"
 #include "children.h"
+#include "engine.h"
 #include "gather.h"
 #include "interrupt.h"
 #include "path.h"
 #include "reader.h"
 
 #define SECOND_NS 1000000000
-#define HELLO_LIMIT_NS (20LL * SECOND_NS)
-#define READY_LIMIT_NS (30LL * SECOND_NS)
 #define FORK_LIMIT_NS (30LL * SECOND_NS)
 #define ABORT_GRACE_NS (SECOND_NS / 2) /* for faulthandler to write where it hangs */
 #define KILL_GRACE_NS (5LL * SECOND_NS)
-#define QUIT_GRACE_NS (SECOND_NS / 2)
-#define OUTPUT_MAX (1u << 20)
-
-static int64_t
-supervise_deadline(int64_t limit_ns)
-{
-    return limit_ns <= 0 ? -1 : prf_clock_ns() + limit_ns;
-}
-
-/* --- text from files ------------------------------------------------------------- */
-
-/* Length of the well-formed UTF-8 sequence at `p`, 0 when there is none. */
-static size_t
-supervise_utf8(const unsigned char *p, size_t left)
-{
-    size_t n = p[0] < 0x80 ? 1 : p[0] >= 0xc2 && p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-    if (p[0] == 0 || (p[0] >= 0x80 && p[0] < 0xc2) || p[0] > 0xf4 || n > left) {
-        return 0;
-    }
-    for (size_t i = 1; i < n; i++) {
-        if ((p[i] & 0xc0) != 0x80) {
-            return 0;
-        }
-    }
-    bool overlong = (p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xf0 && p[1] < 0x90);
-    bool outside = (p[0] == 0xed && p[1] >= 0xa0) || (p[0] == 0xf4 && p[1] >= 0x90);
-    return overlong || outside ? 0 : n;
-}
-
-/* The bytes as text that every format can carry: what is not UTF-8, and NULs, become
-   U+FFFD. */
-static const char *
-supervise_text(struct prf_arena *arena, const char *data, size_t len)
-{
-    struct prf_strbuf sb = PRF_STRBUF_INIT;
-    const unsigned char *p = (const unsigned char *)data;
-    size_t i = 0, from = 0;
-    while (i < len) {
-        size_t n = supervise_utf8(p + i, len - i);
-        if (n == 0) {
-            prf_strbuf_add(&sb, data + from, i - from);
-            prf_strbuf_adds(&sb, "\xef\xbf\xbd");
-            from = ++i;
-            continue;
-        }
-        i += n;
-    }
-    prf_strbuf_add(&sb, data + from, len - from);
-    const char *text = prf_arena_strndup(arena, prf_strbuf_text(&sb), sb.len);
-    prf_strbuf_release(&sb);
-    return text;
-}
-
-/* The start of a file as text, "" when there is nothing; *cut when there is more. */
-static const char *
-supervise_file_text(struct prf_arena *arena, const char *path, bool *cut)
-{
-    char *data = malloc(OUTPUT_MAX);
-    const char *text = "";
-    int fd = path == NULL || data == NULL ? -1 : open(path, O_RDONLY | O_CLOEXEC);
-    struct stat st;
-    *cut = false;
-    if (fd >= 0) {
-        ssize_t n = pread(fd, data, OUTPUT_MAX, 0);
-        *cut = fstat(fd, &st) == 0 && st.st_size > OUTPUT_MAX;
-        text = n > 0 ? supervise_text(arena, data, (size_t)n) : "";
-        close(fd);
-    }
-    free(data);
-    return text == NULL ? "" : text;
-}
-
-/* The last line of the worker's own output that says something, "" without. */
-static const char *
-supervise_log_line(struct prf_engine *engine, struct prf_arena *arena)
-{
-    bool cut;
-    const char *text = supervise_file_text(arena, engine->log, &cut);
-    size_t end = strlen(text);
-    while (end > 0 && (text[end - 1] == '\n' || text[end - 1] == ' ')) {
-        end--;
-    }
-    size_t start = end;
-    while (start > 0 && text[start - 1] != '\n') {
-        start--;
-    }
-    const char *line = prf_arena_strndup(arena, text + start, end - start);
-    return line == NULL ? "" : line;
-}
-
-/* --- starting a worker ----------------------------------------------------------- */
-
-static void
-engine_stop_worker(struct prf_engine *engine, int64_t grace_ns)
-{
-    if (engine->running) {
-        prf_worker_stop(&engine->worker, grace_ns);
-        prf_children_sweep(0);
-    }
-    engine->running = false;
-    engine->imported = false;
-    engine->n_runs = 0;
-}
-
-/* "killed by SIGSEGV" or "exit code 3", in the arena. */
-static const char *
-engine_ending(struct prf_engine *engine, struct prf_arena *arena)
-{
-    char buf[64], name[32];
-    const struct prf_ending *e = &engine->worker.ending;
-    if (e->signal != 0) {
-        snprintf(buf, sizeof buf, "ended by %s",
-                 prf_signal_name(e->signal, name, sizeof name));
-    } else {
-        snprintf(buf, sizeof buf, "ended with exit code %d", e->code);
-    }
-    const char *text = prf_arena_strdup(arena, buf);
-    return text == NULL ? "ended" : text;
-}
-
-/* The worker did not do its part: why, with its last words. */
-static int
-engine_fail(struct prf_engine *engine, int event, const char *doing,
-            struct prf_error *err)
-{
-    struct prf_arena arena = {0};
-    int rc;
-    if (event == PRF_WORKER_INTERRUPTED) {
-        return prf_fail(err, PRF_EINTERRUPTED, "interrupted");
-    }
-    if (event < 0) {
-        return event;
-    }
-    const char *line = supervise_log_line(engine, &arena);
-    const char *sep = *line == '\0' ? "" : ": ";
-    if (event == PRF_WORKER_GONE) {
-        rc = prf_fail(err, PRF_EPYTHON, "the worker %s while %s%s%s",
-                      engine_ending(engine, &arena), doing, sep, line);
-    } else if (event == PRF_WORKER_DEADLINE) {
-        rc = prf_fail(err, PRF_EPYTHON, "the worker did not answer while %s%s%s", doing,
-                      sep, line);
-    } else {
-        rc = prf_fail(err, PRF_EPROTOCOL, "the worker sent something else while %s",
-                      doing);
-    }
-    prf_arena_release(&arena);
-    return rc;
-}
-
-static int
-engine_take_hello(struct prf_engine *engine, const json_t *hello, struct prf_error *err)
-{
-    json_int_t abi = json_integer_value(json_object_get(hello, "abi"));
-    if (strcmp(prf_message_type(hello), "hello") != 0) {
-        const char *why = json_string_value(json_object_get(hello, "error"));
-        return prf_fail(err, PRF_EPYTHON, "the worker cannot start: %s",
-                        why == NULL ? prf_message_type(hello) : why);
-    }
-    if (abi != PRF_PROTOCOL_VERSION) {
-        return prf_fail(err, PRF_EPROTOCOL,
-                        "the worker speaks version %d, this program %d: they are from "
-                        "different builds, install again",
-                        (int)abi, PRF_PROTOCOL_VERSION);
-    }
-    if (engine->greeted) {
-        return 0; /* a plan borrows from what the first one said */
-    }
-    engine->greeted = true;
-    return prf_profilers_add(&engine->profilers, json_object_get(hello, "backends"),
-                             err);
-}
-
-int
-prf_engine_start(struct prf_engine *engine, const struct prf_supervision *sv,
-                 struct prf_error *err)
-{
-    struct prf_worker_setup setup = sv->worker;
-    json_t *hello = NULL;
-    engine->sv = sv;
-    int rc = 0;
-    if (engine->log == NULL && !sv->show_output && !setup.foreground) {
-        rc = prf_scratch_file(sv->scratch, "log", &engine->log, err);
-    }
-    if (rc < 0) {
-        return rc;
-    }
-    setup.log = engine->log;
-    rc = prf_worker_start(&engine->worker, &setup, err);
-    engine->running = rc == 0;
-    if (rc < 0) {
-        return rc;
-    }
-    int event = prf_worker_receive(&engine->worker, prf_clock_ns() + HELLO_LIMIT_NS, 0,
-                                   &hello, err);
-    rc = event == PRF_WORKER_MESSAGE ? engine_take_hello(engine, hello, err)
-                                     : engine_fail(engine, event, "starting", err);
-    json_decref(hello);
-    if (rc < 0) {
-        engine_stop_worker(engine, 0);
-    }
-    return rc;
-}
-
-static int
-engine_init(struct prf_engine *engine, struct prf_error *err)
-{
-    const struct prf_supervision *sv = engine->sv;
-    const struct prf_target *t = engine->target;
-    char *folder = t->module == NULL && t->path != NULL ? prf_path_dirname(t->path)
-                                                        : prf_path_absolute(".");
-    json_t *answer = NULL;
-    int rc = prf_worker_send(&engine->worker,
-                             json_pack("{s:s, s:s, s:s, s:[s], s:s?, s:s?}", "type",
-                                       "init", "executable", sv->executable,
-                                       "package_dir", sv->package_dir, "argv",
-                                       t->path != NULL ? t->path : t->module, "path0",
-                                       folder, "hash_seed", sv->hash_seed),
-                             err);
-    free(folder);
-    if (rc < 0) {
-        return rc;
-    }
-    int event = prf_worker_receive(&engine->worker, prf_clock_ns() + READY_LIMIT_NS, 0,
-                                   &answer, err);
-    if (event != PRF_WORKER_MESSAGE) {
-        rc = engine_fail(engine, event, "starting Python", err);
-    } else if (strcmp(prf_message_type(answer), "ready") != 0) {
-        const char *why = json_string_value(json_object_get(answer, "error"));
-        rc = prf_fail(err, PRF_EPYTHON, "Python does not start: %s",
-                      why == NULL ? "" : why);
-    }
-    json_decref(answer);
-    return rc;
-}
-
-/* --- importing the case file ----------------------------------------------------- */
-
-static json_t *
-engine_import_message(struct prf_engine *engine, const char *output)
-{
-    const struct prf_target *t = engine->target;
-    json_t *plugins = json_array();
-    for (size_t i = 0; engine->sv->plugins != NULL && i < engine->sv->plugins->n; i++) {
-        json_array_append_new(plugins, json_string(engine->sv->plugins->items[i]));
-    }
-    return json_pack("{s:s, s:s, s:s, s:s?, s:o}", "type", "import",
-                     t->module != NULL ? "module" : "path",
-                     t->module != NULL ? t->module : t->path, "node", t->node, "output",
-                     output, "plugins", plugins);
-}
-
-/* The result that stands for a file which could not be imported. */
-static void
-engine_set_failure(struct prf_engine *engine, const char *reason)
-{
-    struct prf_result *f = &engine->failure;
-    f->status = PRF_STATUS_ERROR;
-    f->reason = reason;
-    f->case_id = engine->target->node;
-    f->case_file = engine->target->path;
-    f->duration_ns = -1;
-    engine->failed = true;
-}
-
-static void
-engine_take_import_failure(struct prf_engine *engine, const json_t *message)
-{
-    struct prf_result *f = &engine->failure;
-    const char *reason = json_string_value(json_object_get(message, "reason"));
-    const char *trace = json_string_value(json_object_get(message, "traceback"));
-    const char *file = json_string_value(json_object_get(message, "file"));
-    engine_set_failure(engine, prf_result_text(f, "%s", reason == NULL ? "" : reason));
-    f->traceback = trace == NULL ? NULL : prf_result_text(f, "%s", trace);
-    f->case_line = (int)json_integer_value(json_object_get(message, "line"));
-    if (file != NULL) {
-        f->case_file = prf_result_text(f, "%s", file);
-    }
-}
-
-/* No answer to the import: the file ended the process, or hangs. */
-static int
-engine_import_died(struct prf_engine *engine, int event, struct prf_error *err)
-{
-    struct prf_result *f = &engine->failure;
-    char name[32];
-    if (event == PRF_WORKER_DEADLINE) {
-        prf_process_signal(&engine->worker.process, SIGABRT);
-        prf_worker_stop(&engine->worker, 0);
-        engine_set_failure(
-            engine, prf_result_text(f,
-                                    "the import did not end after %g s "
-                                    "(--import-timeout)",
-                                    (double)engine->sv->import_timeout_ns / 1e9));
-        return 0;
-    }
-    if (event != PRF_WORKER_GONE) {
-        return engine_fail(engine, event, "importing the file", err);
-    }
-    int signo = engine->worker.ending.signal;
-    engine_set_failure(engine,
-                       prf_result_text(f, "the process %s while importing the file",
-                                       engine_ending(engine, &f->arena)));
-    if (signo != 0) {
-        f->signal = prf_result_text(f, "%s", prf_signal_name(signo, name, sizeof name));
-    }
-    return 0;
-}
-
-static int
-engine_take_cases(struct prf_engine *engine, const json_t *message,
-                  struct prf_error *err)
-{
-    const char *type = prf_message_type(message);
-    int rc = 0;
-    if (strcmp(type, "import-failed") == 0) {
-        engine_take_import_failure(engine, message);
-        return 0;
-    }
-    if (strcmp(type, "cases") != 0) {
-        return prf_fail(err, PRF_EPROTOCOL, "the worker answered '%s' to an import",
-                        type);
-    }
-    engine->imported = true;
-    if (engine->file.cases == NULL) { /* not again: the plan borrows from the first */
-        rc = prf_case_file_parse(message, &engine->file, err);
-    }
-    if (rc == 0 && engine->n_imports == 0) {
-        rc = prf_profilers_add(&engine->profilers, json_object_get(message, "backends"),
-                               err);
-    }
-    engine->n_imports++;
-    return rc;
-}
-
-static int
-engine_do_import(struct prf_engine *engine, struct prf_error *err)
-{
-    char *output = NULL;
-    json_t *answer = NULL;
-    bool cut;
-    int rc = engine_init(engine, err);
-    if (rc == 0 && !engine->sv->show_output) {
-        rc = prf_scratch_file(engine->sv->scratch, "import", &output, err);
-    }
-    if (rc == 0) {
-        rc = prf_worker_send(&engine->worker, engine_import_message(engine, output),
-                             err);
-    }
-    if (rc < 0) {
-        goto out;
-    }
-    int event = prf_worker_receive(&engine->worker,
-                                   supervise_deadline(engine->sv->import_timeout_ns), 0,
-                                   &answer, err);
-    rc = event == PRF_WORKER_MESSAGE ? engine_take_cases(engine, answer, err)
-                                     : engine_import_died(engine, event, err);
-    if (engine->failed) {
-        engine->failure.output =
-            supervise_file_text(&engine->failure.arena, output, &cut);
-    }
-out:
-    if (output != NULL) {
-        unlink(output);
-        free(output);
-    }
-    json_decref(answer);
-    if (rc < 0 || engine->failed) {
-        engine_stop_worker(engine, 0);
-    }
-    return rc;
-}
-
-int
-prf_engine_import(struct prf_engine *engine, const struct prf_target *target,
-                  struct prf_error *err)
-{
-    engine->target = target;
-    return engine_do_import(engine, err);
-}
-
-/* A worker that has imported the file; with `fresh` one that has run nothing yet. */
-static int
-engine_ensure(struct prf_engine *engine, bool fresh, struct prf_error *err)
-{
-    if (engine->running && (engine->worker.ended || (fresh && engine->n_runs > 0))) {
-        engine_stop_worker(engine, QUIT_GRACE_NS);
-    }
-    if (engine->running && engine->imported) {
-        return 0;
-    }
-    int rc = prf_engine_start(engine, engine->sv, err);
-    return rc < 0 ? rc : engine_do_import(engine, err);
-}
-
-/* --- one run --------------------------------------------------------------------- */
 
 struct run_files {
     char *recording, *output, *fault;
@@ -525,7 +130,7 @@ run_take_gone(struct run_wait *w)
     w->outcome->code = e->code;
     w->outcome->signal = e->signal;
     w->outcome->worker_lost = !w->inline_run;
-    engine_stop_worker(w->engine, 0);
+    prf_engine_stop(w->engine, 0);
 }
 
 /* One message: 1 when the run is over, 0 to go on, or an error. */
@@ -536,7 +141,7 @@ run_take_message(struct run_wait *w, const json_t *m, struct prf_error *err)
     if (strcmp(type, "started") == 0) {
         w->pid = (pid_t)json_integer_value(json_object_get(m, "pid"));
         w->stage = RUN_GOING;
-        w->deadline_ns = supervise_deadline(w->engine->sv->timeout_ns);
+        w->deadline_ns = prf_engine_deadline(w->engine->sv->timeout_ns);
         return 0;
     }
     if (strcmp(type, "exited") == 0) {
@@ -638,9 +243,9 @@ run_finish(struct prf_measured *m, const struct run_files *files,
     (void)prf_gather_children(files->recording, &gathered, &err);
     run_read_recording(m, files->recording);
     run_note_children(m, &gathered, &err);
-    outcome->fault = supervise_file_text(&r->arena, files->fault, &cut);
+    outcome->fault = prf_captured_read(&r->arena, files->fault, &cut);
     prf_judge(r, outcome);
-    r->output = supervise_file_text(&r->arena, files->output, &cut);
+    r->output = prf_captured_read(&r->arena, files->output, &cut);
     if (cut) {
         prf_result_note(r, "the output was cut after 1 MiB");
     }
@@ -684,7 +289,7 @@ engine_measure(struct prf_engine *engine, const struct prf_item *item, json_t *o
         run_finish(out, &files, &outcome);
     }
     if (engine->running && (exec || rc < 0)) {
-        engine_stop_worker(engine, rc < 0 ? 0 : QUIT_GRACE_NS);
+        prf_engine_stop(engine, rc < 0 ? 0 : PRF_ENGINE_QUIT_NS);
     }
     run_files_remove(&files);
     return rc;
@@ -743,7 +348,7 @@ prf_engine_run(struct prf_engine *engine, const struct prf_item *item, json_t *o
     if (item->skip != NULL) {
         r->status = PRF_STATUS_SKIPPED;
         r->reason = prf_result_text(r, "%s", item->skip);
-    } else if (engine_ensure(engine, exec, err) < 0 || engine->failed) {
+    } else if (prf_engine_ensure(engine, exec, err) < 0 || engine->failed) {
         rc = engine_lost(engine, out, err);
     } else {
         rc = engine_measure(engine, item, options, exec, out, err);
@@ -780,7 +385,7 @@ prf_measured_release(struct prf_measured *measured)
 void
 prf_engine_close(struct prf_engine *engine)
 {
-    engine_stop_worker(engine, prf_interrupt_count() > 0 ? 0 : QUIT_GRACE_NS);
+    prf_engine_stop(engine, prf_interrupt_count() > 0 ? 0 : PRF_ENGINE_QUIT_NS);
     prf_result_release(&engine->failure);
     prf_case_file_release(&engine->file);
     prf_profilers_release(&engine->profilers);
