@@ -52,11 +52,15 @@ def program(n_calls):
 '''
 CASE = PROGRAM + '''
 
+import os
+
 from pyprofiler import ProfilerCase
 
 
 class Save(ProfilerCase):
     def profile_program(self):
+        with open("pid", "w", encoding="ascii") as file:
+            file.write(str(os.getpid()))
         program(%d)
 '''
 
@@ -105,7 +109,7 @@ def descendants(pid):
 
 
 class Watched:
-    """A command that was run: seconds, and the peaks of it and of what it started."""
+    """A command that was run: seconds, and peaks of it and of the process of its case."""
 
     def __init__(self, command, folder):
         self.own, self.started = {}, {}
@@ -116,14 +120,18 @@ class Watched:
         watcher = threading.Thread(target=self.watch, args=(process.pid, ended))
         watcher.start()
         said = process.stderr.read()
-        self.seconds = 0
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         self.seconds = time.perf_counter() - start
         ended.set()
         watcher.join()
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
-        self.max_rss = usage.ru_maxrss  # of the largest of them, from the kernel
+        self.tree_kib = usage.ru_maxrss  # of the largest of them, as the kernel has it
+        try:
+            with open(os.path.join(folder, "pid"), encoding="ascii") as file:
+                self.case = self.started.get(int(file.read()), {})
+        except OSError:
+            self.case = {}
         if process.returncode != 0:
             sys.exit(f"{' '.join(command)}: exit code {process.returncode}\n"
                      + said.decode(errors="replace"))
@@ -132,7 +140,7 @@ class Watched:
         while not ended.wait(SAMPLE_S):
             self.raise_to(self.own, peaks(pid))
             for child in descendants(pid):
-                self.raise_to(self.started, peaks(child))
+                self.raise_to(self.started.setdefault(child, {}), peaks(child))
 
     @staticmethod
     def raise_to(highest, found):
@@ -210,9 +218,12 @@ class Bench:
         self.judge("time, ours / viztracer", ours / peer, TIME_BAR, "")
         self.judge_memory("exporting process", max((e.own for e in exports),
                                                    key=lambda own: own["VmHWM"]), {})
-        self.judge_memory("traced process", traced.started, plain.started)
+        self.judge_memory("traced process", traced.case, plain.case)
         self.judge_memory("runner that traces and stores", traced.own, plain.own)
         self.judge_memory("runner that traces and writes the file", whole.own, plain.own)
+        self.judge("largest process of the traced run above that of the plain one, by the "
+                   "kernel, MiB", (traced.tree_kib - plain.tree_kib) / 1024,
+                   MEMORY_BAR_MIB, "")
         record = min(peer["record"] for peer in peers)
         print(f"  whole commands, seconds: nothing profiled {plain.seconds:.2f}, traced and "
               f"stored {traced.seconds:.2f}, traced and written {whole.seconds:.2f}; "
