@@ -228,7 +228,10 @@ export_go(const struct export_options *o, const char *what, struct prf_error *er
         rc = prf_stored_select(store, &request, &stored, err);
     }
     if (rc == 0) {
-        rc = prf_stored_complete(store, &stored, 0, err);
+        rc = prf_stored_complete(store, &stored, 0,
+                                 exporter->needs == PRF_MODEL_EVENTS ? PRF_STORED_EVENTS
+                                                                     : PRF_STORED_WHOLE,
+                                 err);
     }
     if (rc == 0) {
         rc = export_check(exporter, &stored.results[0], err);

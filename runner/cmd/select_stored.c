@@ -251,7 +251,7 @@ prf_stored_write(const struct prf_stored *stored, const struct prf_exporter *exp
 
 int
 prf_stored_complete(struct prf_store *store, struct prf_stored *stored, size_t index,
-                    struct prf_error *err)
+                    enum prf_stored_part part, struct prf_error *err)
 {
     struct prf_result *result = &stored->results[index];
     struct prf_profile *before = result->profile, *profile = NULL;
@@ -265,7 +265,9 @@ prf_stored_complete(struct prf_store *store, struct prf_stored *stored, size_t i
     struct prf_recording_map *map = &stored->completed[index].recording;
     int rc = prf_store_recording(store, result->id, map, &why);
     if (rc == 0) {
-        rc = prf_recording_parse_mapped(map->data, map->size, &profile, &why);
+        rc = part == PRF_STORED_EVENTS && before != NULL
+                 ? prf_recording_parse_unfolded(map->data, map->size, &profile, &why)
+                 : prf_recording_parse_mapped(map->data, map->size, &profile, &why);
     }
     if (rc == PRF_ENOTFOUND) { /* skipped, or nothing was recorded */
         return 0;

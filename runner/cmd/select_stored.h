@@ -21,6 +21,12 @@ struct prf_stored {
     } * completed; /* of each result, or NULL */
 };
 
+/* How much of a recording. */
+enum prf_stored_part {
+    PRF_STORED_WHOLE,
+    PRF_STORED_EVENTS, /* without the tree of calls that were recorded one by one */
+};
+
 struct prf_stored_request {
     const char *what; /* result, run, commit, case; "latest" or NULL: the last run */
     const char *profiler; /* canonical name, or NULL */
@@ -39,7 +45,7 @@ void prf_stored_release(struct prf_stored *stored);
 /* Give a result the whole profile of its recording: the store's tables have no call
    tree, no series and no snapshots. Once for a result. */
 int prf_stored_complete(struct prf_store *store, struct prf_stored *stored,
-                        size_t index, struct prf_error *err);
+                        size_t index, enum prf_stored_part part, struct prf_error *err);
 
 /* Write them as one document, under the head of the newest run. */
 int prf_stored_write(const struct prf_stored *stored,

@@ -66,7 +66,7 @@ show_complete(struct prf_store *store, struct prf_stored *stored, struct prf_err
         const struct prf_profile *p = stored->results[i].profile;
         struct prf_call_index at;
         if (p != NULL && !prf_call_index(&p->sites, &at)) {
-            rc = prf_stored_complete(store, stored, i, err);
+            rc = prf_stored_complete(store, stored, i, PRF_STORED_WHOLE, err);
         }
     }
     return rc;

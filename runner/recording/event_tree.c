@@ -213,6 +213,15 @@ tree_trouble(const struct prf_events *events, const struct prf_event_cursor *cur
 }
 
 int
+prf_events_count(struct prf_events *events, struct prf_profile *profile,
+                 struct prf_error *err)
+{
+    tree_count(events, profile);
+    return tree_notes(events, profile) < 0 ? prf_fail(err, PRF_ENOMEM, "out of memory")
+                                           : 0;
+}
+
+int
 prf_events_fold(struct prf_events *events, struct prf_profile *profile,
                 struct prf_error *err)
 {

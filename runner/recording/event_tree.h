@@ -11,4 +11,8 @@
 int prf_events_fold(struct prf_events *events, struct prf_profile *profile,
                     struct prf_error *err);
 
+/* Only the counts, losses and notes, without reading the events. PRF_ENOMEM. */
+int prf_events_count(struct prf_events *events, struct prf_profile *profile,
+                     struct prf_error *err);
+
 #endif

@@ -26,8 +26,9 @@
 
 #define SCHEMA_MAX 64
 #define READER_GIVE_BACK ((size_t)4 << 20)
-#define READER_NOTES 4 /* of its own, at most */
-#define SERIES_MIN 64  /* points; a power of two */
+#define READER_NOTES 4         /* of its own, at most */
+#define READER_UNFOLDED 0x100u /* beside PRF_EVENTS_MAPPED: events are only counted */
+#define SERIES_MIN 64          /* points; a power of two */
 
 struct reader {
     const unsigned char *data;
@@ -43,6 +44,7 @@ struct reader {
     size_t n_ids;
     size_t n_damaged;
     bool has_events;
+    bool unfolded;     /* events are only counted */
     unsigned flags;    /* enum prf_events_flags */
     int64_t max_depth; /* of shown calls; negative: no limit */
     size_t rows[16];   /* rows (or records) of each chunk kind */
@@ -697,7 +699,9 @@ reader_events(struct reader *r, struct prf_error *err)
         return 0;
     }
     int rc = prf_events_open(r->data, r->end, r->flags, &events, err);
-    if (rc == 0) {
+    if (rc == 0 && r->unfolded) {
+        rc = prf_events_count(events, r->p, err);
+    } else if (rc == 0) {
         rc = prf_events_fold(events, r->p, err);
     }
     prf_events_free(events);
@@ -738,7 +742,8 @@ reader_parse(const void *data, size_t size, unsigned flags, struct prf_profile *
     struct reader r = {
         .data = data,
         .end = prf_recording_size(data, size),
-        .flags = flags,
+        .flags = flags & PRF_EVENTS_MAPPED,
+        .unfolded = (flags & READER_UNFOLDED) != 0,
         .ns_per_tick = isfinite(h->ns_per_tick) ? h->ns_per_tick : 1.0,
         .p = calloc(1, sizeof *r.p),
         .max_depth = -1,
@@ -779,6 +784,13 @@ prf_recording_parse_mapped(const void *data, size_t size, struct prf_profile **o
                            struct prf_error *err)
 {
     return reader_parse(data, size, PRF_EVENTS_MAPPED, out, err);
+}
+
+int
+prf_recording_parse_unfolded(const void *data, size_t size, struct prf_profile **out,
+                             struct prf_error *err)
+{
+    return reader_parse(data, size, PRF_EVENTS_MAPPED | READER_UNFOLDED, out, err);
 }
 
 int

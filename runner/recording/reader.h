@@ -20,7 +20,12 @@ int prf_recording_parse(const void *data, size_t size, struct prf_profile **out,
 int prf_recording_parse_mapped(const void *data, size_t size, struct prf_profile **out,
                                struct prf_error *err);
 
-/* The same from a file. PRF_EIO. */
+/* The same without the tree of calls that were recorded one by one: of these, only how
+   many chunks, threads and processes there are. For who reads the events themselves. */
+int prf_recording_parse_unfolded(const void *data, size_t size,
+                                 struct prf_profile **out, struct prf_error *err);
+
+/* As prf_recording_parse_mapped, from a file. PRF_EIO. */
 int prf_recording_read(const char *path, struct prf_profile **out,
                        struct prf_error *err);
 
