@@ -112,6 +112,10 @@ frame_eval_stack_end(PyThreadState *Py_UNUSED(tstate),
 
 #else
 
+#define FRAME_EVAL_END_UNITS 150 /* of C recursion in the reserve of 1 MB */
+
+static PyObject *frame_eval_init; /* borrowed: "__init__", the interpreter has it */
+
 /* Exceptions are told by sys.monitoring. */
 static inline void
 frame_eval_raised(struct prf_call_thread *Py_UNUSED(thread),
@@ -119,13 +123,22 @@ frame_eval_raised(struct prf_call_thread *Py_UNUSED(thread),
 {
 }
 
+/* What Python would have done without recursion in C: the evaluation, which counts
+   double, and the call of a class where inlining.h forbids the short way. */
+static inline int
+frame_eval_units(const PyCodeObject *code)
+{
+    return 2 + (PRF_HAVE_INLINED_INIT && code->co_name == frame_eval_init);
+}
+
 static inline PyObject *
 frame_eval_inside(PyThreadState *tstate, _PyInterpreterFrame *frame, int throwflag,
                   struct prf_call_thread *Py_UNUSED(thread), uint64_t Py_UNUSED(serial))
 {
-    prf_recursion_lend(tstate, PRF_EVAL_C_UNITS);
+    int n_units = frame_eval_units(PRF_FRAME_CODE(frame));
+    prf_recursion_lend(tstate, n_units);
     PyObject *result = _PyEval_EvalFrameDefault(tstate, frame, throwflag);
-    prf_recursion_lend(tstate, -PRF_EVAL_C_UNITS);
+    prf_recursion_lend(tstate, -n_units);
     return result;
 }
 
@@ -144,7 +157,11 @@ frame_eval_stack_end(PyThreadState *tstate, _PyInterpreterFrame *frame, int thro
         prf_frame_eval_refuse();
         throwflag = 1; /* unwinds at once */
     }
-    return _PyEval_EvalFrameDefault(tstate, frame, throwflag);
+    int above = prf_recursion_above(tstate, FRAME_EVAL_END_UNITS);
+    prf_recursion_lend(tstate, -above);
+    PyObject *result = _PyEval_EvalFrameDefault(tstate, frame, throwflag);
+    prf_recursion_lend(tstate, above);
+    return result;
 }
 
 #endif
@@ -184,7 +201,12 @@ frame_eval_prepare(struct prf_error *err)
         return prf_fail(err, PRF_ENOMEM, "no memory for the modes of frames");
     }
 #else
-    (void)err;
+    frame_eval_init = PyUnicode_InternFromString("__init__");
+    if (frame_eval_init == NULL) {
+        PyErr_Clear();
+        return prf_fail(err, PRF_ENOMEM, "no memory for frame evaluation");
+    }
+    Py_DECREF(frame_eval_init);
 #endif
     return 0;
 }

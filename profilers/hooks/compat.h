@@ -62,9 +62,8 @@ prf_exception_restore(struct prf_exception *exc)
 }
 
 /* From 3.12 on an evaluation inside another one counts against a limit for recursion in
-   C (1,500 deep in 3.12.1), and so does calling a class, which Python functions that
-   call each other do not without us: so much of it is lent while one runs. */
-#define PRF_EVAL_C_UNITS 2
+   C (1,500 deep in 3.12.1), which Python functions that call each other do not without
+   us: so much more of it is allowed while one runs. */
 static inline void
 prf_recursion_lend(PyThreadState *tstate, int n_units)
 {
@@ -73,6 +72,20 @@ prf_recursion_lend(PyThreadState *tstate, int n_units)
 #else
     (void)tstate;
     (void)n_units;
+#endif
+}
+
+/* How many units the thread has above `n_units`; not below 0. */
+static inline int
+prf_recursion_above(const PyThreadState *tstate, int n_units)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    int above = tstate->c_recursion_remaining - n_units;
+    return above > 0 ? above : 0;
+#else
+    (void)tstate;
+    (void)n_units;
+    return 0;
 #endif
 }
 

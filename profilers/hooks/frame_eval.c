@@ -5,8 +5,8 @@
 #include <pthread.h>
 #include <sys/resource.h>
 
-#define FRAME_EVAL_RESERVE (256u << 10) /* left for what a frame may call in C */
-#define FRAME_EVAL_STACK (96u << 20)    /* asked for: at 1 KB a call 90,000 deep */
+#define FRAME_EVAL_RESERVE (1u << 20) /* left for what a frame may call in C */
+#define FRAME_EVAL_STACK (96u << 20)  /* asked for: at 1 KB a call 90,000 deep */
 
 uintptr_t
 prf_frame_eval_floor(void)
@@ -18,7 +18,8 @@ prf_frame_eval_floor(void)
         pthread_attr_getstack(&attr, &base, &size);
         pthread_attr_destroy(&attr);
     }
-    return (uintptr_t)base + FRAME_EVAL_RESERVE;
+    return (uintptr_t)base +
+           (size / 2 < FRAME_EVAL_RESERVE ? size / 2 : FRAME_EVAL_RESERVE);
 }
 
 void
