@@ -333,7 +333,7 @@ class PlainMeta(type):
         super().__init__(name, bases, namespace)
 
 
-class NewMeta(type):
+class NewMeta(PlainMeta):  # type.__new__ asks what PlainMeta has for it
     def __new__(cls, name, bases, namespace):
         return type.__new__(cls, name, bases, namespace)
 
