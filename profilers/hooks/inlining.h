@@ -5,10 +5,10 @@
      a function version of 16 bits, and gets one beyond them.
    - the call of a class whose __init__ is written in Python, on 3.13: it needs a class
      whose objects come from PyType_GenericAlloc, so that is hidden behind a function of
-     ours. 30-50 ns an object, which profiling would add too.
+     ours. Making an object takes some 50 ns more then.
 
-   Everything else that enters frames asks (read in 3.11, 3.12, 3.13; the tests call one
-   of each). Include it with Py_BUILD_CORE_MODULE defined. Needs the GIL. */
+   Everything else that enters frames asks; the tests call one of each. Include it with
+   Py_BUILD_CORE_MODULE defined. Needs the GIL. */
 #ifndef PRF_INLINING_H
 #define PRF_INLINING_H
 
