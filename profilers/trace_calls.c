@@ -189,7 +189,7 @@ calls_enter_python_other(struct tracer *st, struct tracer_thread *t, PyCodeObjec
 
 /* A plain call, when there is room for all of it. The place above the stack's top often
    holds the same function, from the last time: no look-up then. */
-static inline bool
+static inline __attribute__((always_inline)) bool
 calls_enter_fast(struct tracer *st, struct tracer_thread *t, const void *key)
 {
     if (__builtin_expect(t->top >= t->last || !prf_trace_has_room(&t->stream), 0)) {
@@ -329,7 +329,7 @@ calls_pop(struct tracer *st, struct tracer_thread *t, const struct calls_leaving
 
 /* A return that is not plain, or of a function that was left out or entered before the
    start, or from below functions whose return was not seen. */
-static __attribute__((noinline)) void
+static void
 calls_leave_other(struct tracer *st, struct tracer_thread *t, const void *key,
                   const struct calls_leaving *r)
 {
@@ -352,7 +352,14 @@ calls_leave_other(struct tracer *st, struct tracer_thread *t, const void *key,
     calls_pop(st, t, r);
 }
 
-static inline void
+/* Apart, so that the fast half needs no frame of its own on the stack. */
+static __attribute__((noinline)) void
+calls_leave_slow(struct tracer_thread *t, const void *key, struct calls_leaving r)
+{
+    calls_leave_other(t->base.user, t, key, &r);
+}
+
+static inline __attribute__((always_inline)) void
 calls_leave(struct prf_call_thread *thread, const void *key, enum prf_event_op op,
             PyObject *result)
 {
@@ -362,8 +369,7 @@ calls_leave(struct prf_call_thread *thread, const void *key, enum prf_event_op o
         t->top--;
         prf_trace_return(&t->stream, op, now);
     } else {
-        const struct calls_leaving r = {op, now, result};
-        calls_leave_other(thread->user, t, key, &r);
+        calls_leave_slow(t, key, (struct calls_leaving){op, now, result});
     }
 }
 

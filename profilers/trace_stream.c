@@ -19,6 +19,12 @@ stream_put_head(struct prf_trace_stream *s, enum prf_event_op op, uint64_t now)
     return prf_leb128_put(s->p, prf_trace_delta(s, now) << 3 | op);
 }
 
+unsigned char *
+prf_trace_put_large(unsigned char *p, uint64_t v)
+{
+    return prf_leb128_put(p, v);
+}
+
 void
 prf_trace_call_id(struct prf_trace_stream *s, uint32_t id, uint64_t now)
 {

@@ -58,12 +58,15 @@ prf_trace_head(uint32_t id)
     return 3u << 24 | (v & 0x7f) | (v & 0x3f80) << 1 | (v & 0x1fc000) << 2 | 0x8080;
 }
 
+/* Apart, so that the fast half keeps everything in registers. */
+unsigned char *prf_trace_put_large(unsigned char *p, uint64_t v);
+
 /* A number of two or three bytes, more only after 1 ms without an event. */
 static inline unsigned char *
 prf_trace_put_number(unsigned char *p, uint64_t v)
 {
     if (__builtin_expect(v >= 1u << 21, 0)) {
-        return prf_leb128_put(p, v);
+        return prf_trace_put_large(p, v);
     }
     uint32_t x = (uint32_t)v;
     uint32_t third = x >> 14 != 0;

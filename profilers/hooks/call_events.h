@@ -28,7 +28,7 @@ struct prf_call_thread {
     uint64_t id;        /* of the thread state; never used twice */
     uint64_t native_id; /* the kernel's */
     void *user;
-    const void *frame;     /* of call_frame_eval.c: that is being entered; borrowed */
+    void *frame;           /* of call_frame_eval.c: that is being entered; borrowed */
     bool resuming;         /* of call_monitoring.c: a generator goes on */
     uintptr_t stack_floor; /* of call_frame_eval.c */
     struct prf_frame_mode *mode; /* likewise: of the frame that runs; borrowed */

@@ -1,13 +1,12 @@
-/* Call events of Python functions by replacing the evaluation of frames (PEP 523),
-   before sys.monitoring: a third of the cost of a profile function. That one is kept
-   for C functions, but it also slows down every bytecode, so frames that call none run
-   without (frame_modes.h).
+/* Call events of Python functions by replacing the evaluation of frames (PEP 523): a
+   third of the cost of a profile function, two thirds of that of sys.monitoring. Before
+   3.12 the profile function is kept for C functions, but it also slows down every
+   bytecode, so frames that call none run without (frame_modes.h). From 3.12 on this is
+   for Python functions only.
 
    In exchange every Python call nests C frames: see frame_eval.h. */
 #define Py_BUILD_CORE_MODULE 1
 #include "call_source.h"
-
-#if PRF_HAVE_FRAME_EVAL
 
 #include <internal/pycore_code.h>
 
@@ -17,8 +16,11 @@
 /* Protected by the GIL. Frames that were entered under an earlier start, or return
    after the end of theirs, must not touch its threads: they may be gone. */
 static struct prf_call_events *frame_eval_active;
-static struct prf_frame_modes frame_eval_modes; /* only with C functions */
 static uint64_t frame_eval_serial;
+
+#if !PRF_HAVE_MONITORING
+
+static struct prf_frame_modes frame_eval_modes; /* only with C functions */
 
 /* The mode to run the frame in; NULL: without tracing, C functions do not count. */
 static inline struct prf_frame_mode *
@@ -89,6 +91,81 @@ frame_eval_raised(struct prf_call_thread *thread, PyThreadState *tstate)
     }
 }
 
+/* Evaluate, with events for C functions where they are wanted. */
+static inline PyObject *
+frame_eval_inside(PyThreadState *tstate, _PyInterpreterFrame *frame, int throwflag,
+                  struct prf_call_thread *thread, uint64_t serial)
+{
+    if (thread->events->flags & PRF_CALL_NO_C) {
+        return _PyEval_EvalFrameDefault(tstate, frame, throwflag);
+    }
+    return frame_eval_run(tstate, frame, throwflag, thread, serial);
+}
+
+static PyObject *
+frame_eval_stack_end(PyThreadState *Py_UNUSED(tstate),
+                     _PyInterpreterFrame *Py_UNUSED(frame), int Py_UNUSED(throwflag))
+{
+    prf_frame_eval_refuse();
+    return NULL;
+}
+
+#else
+
+#define FRAME_EVAL_END_UNITS 150 /* of C recursion in the reserve of 1 MB */
+
+static PyObject *frame_eval_init; /* borrowed: "__init__", the interpreter has it */
+
+/* Exceptions are told by sys.monitoring. */
+static inline void
+frame_eval_raised(struct prf_call_thread *Py_UNUSED(thread),
+                  PyThreadState *Py_UNUSED(tstate))
+{
+}
+
+/* What Python would have done without recursion in C: the evaluation, which counts
+   double, and the call of a class where inlining.h forbids the short way. */
+static inline int
+frame_eval_units(const PyCodeObject *code)
+{
+    return 2 + (PRF_HAVE_INLINED_INIT && code->co_name == frame_eval_init);
+}
+
+static inline PyObject *
+frame_eval_inside(PyThreadState *tstate, _PyInterpreterFrame *frame, int throwflag,
+                  struct prf_call_thread *Py_UNUSED(thread), uint64_t Py_UNUSED(serial))
+{
+    int n_units = frame_eval_units(PRF_FRAME_CODE(frame));
+    prf_recursion_lend(tstate, n_units);
+    PyObject *result = _PyEval_EvalFrameDefault(tstate, frame, throwflag);
+    prf_recursion_lend(tstate, -n_units);
+    return result;
+}
+
+/* From here on sys.monitoring tells the calls, which takes no C stack, also of this
+   frame and the returns of those below. */
+static PyObject *
+frame_eval_stack_end(PyThreadState *tstate, _PyInterpreterFrame *frame, int throwflag)
+{
+    struct prf_call_events *events = frame_eval_active;
+    struct prf_exception saved; /* with throwflag */
+    prf_exception_save(&saved);
+    prf_call_frame_eval.stop(events);
+    int rc = prf_call_monitoring_go_on(events);
+    prf_exception_restore(&saved);
+    if (rc < 0) {
+        prf_frame_eval_refuse();
+        throwflag = 1; /* unwinds at once */
+    }
+    int above = prf_recursion_above(tstate, FRAME_EVAL_END_UNITS);
+    prf_recursion_lend(tstate, -above);
+    PyObject *result = _PyEval_EvalFrameDefault(tstate, frame, throwflag);
+    prf_recursion_lend(tstate, above);
+    return result;
+}
+
+#endif
+
 static PyObject *
 frame_eval_hook(PyThreadState *tstate, _PyInterpreterFrame *frame, int throwflag)
 {
@@ -99,19 +176,14 @@ frame_eval_hook(PyThreadState *tstate, _PyInterpreterFrame *frame, int throwflag
         return _PyEval_EvalFrameDefault(tstate, frame, throwflag);
     }
     if (prf_frame_eval_stack_low(&thread->stack_floor)) {
-        return NULL;
+        return frame_eval_stack_end(tstate, frame, throwflag);
     }
     uint64_t serial = frame_eval_serial;
-    PyCodeObject *code = frame->f_code; /* held by the user once it was entered */
-    PyObject *result;
-    prf_frame_eval_seen(frame);
+    PyCodeObject *code = PRF_FRAME_CODE(frame); /* held by the user once entered */
+    prf_inlining_seen(frame);
     thread->frame = frame;
     events->ops->enter_python(thread, code);
-    if (events->flags & PRF_CALL_NO_C) {
-        result = _PyEval_EvalFrameDefault(tstate, frame, throwflag);
-    } else {
-        result = frame_eval_run(tstate, frame, throwflag, thread, serial);
-    }
+    PyObject *result = frame_eval_inside(tstate, frame, throwflag, thread, serial);
     if (serial == frame_eval_serial) {
         if (__builtin_expect(result == NULL, 0) && events->ops->raised != NULL) {
             frame_eval_raised(thread, tstate);
@@ -122,14 +194,41 @@ frame_eval_hook(PyThreadState *tstate, _PyInterpreterFrame *frame, int throwflag
 }
 
 static int
-frame_eval_start(struct prf_call_events *events, struct prf_error *err)
+frame_eval_prepare(struct prf_error *err)
 {
+#if !PRF_HAVE_MONITORING
     if (prf_frame_modes_init(&frame_eval_modes) < 0) {
         return prf_fail(err, PRF_ENOMEM, "no memory for the modes of frames");
     }
-    int rc = prf_frame_eval_start(frame_eval_hook, err);
+#else
+    frame_eval_init = PyUnicode_InternFromString("__init__");
+    if (frame_eval_init == NULL) {
+        PyErr_Clear();
+        return prf_fail(err, PRF_ENOMEM, "no memory for frame evaluation");
+    }
+    Py_DECREF(frame_eval_init);
+#endif
+    return 0;
+}
+
+static void
+frame_eval_release(void)
+{
+#if !PRF_HAVE_MONITORING
+    prf_frame_modes_release(&frame_eval_modes);
+#endif
+}
+
+static int
+frame_eval_start(struct prf_call_events *events, struct prf_error *err)
+{
+    int rc = frame_eval_prepare(err);
     if (rc < 0) {
-        prf_frame_modes_release(&frame_eval_modes);
+        return rc;
+    }
+    rc = prf_frame_eval_start(frame_eval_hook, err);
+    if (rc < 0) {
+        frame_eval_release();
         return rc;
     }
     /* Finding the stack reads /proc/self/maps, 0.3 ms: not in the measured region. */
@@ -150,33 +249,50 @@ frame_eval_stop(struct prf_call_events *events)
     }
     frame_eval_active = NULL;
     frame_eval_serial++;
-    prf_frame_modes_release(&frame_eval_modes);
+    frame_eval_release();
 }
+
+bool
+prf_call_frame_starting(const struct prf_call_thread *thread, const PyCodeObject *code)
+{
+    _PyInterpreterFrame *frame = thread->frame;
+    return _PyInterpreterFrame_LASTI(frame) <= code->_co_firsttraceable;
+}
+
+PyObject *
+prf_call_frame_local(const struct prf_call_thread *thread, const PyCodeObject *code,
+                     int place)
+{
+    _PyInterpreterFrame *frame = thread->frame;
+    PyObject *value = frame->localsplus[place];
+    const char *kinds = PyBytes_AS_STRING(code->co_localspluskinds);
+    /* A generator has made its cells when its body starts. */
+    bool cells = (code->co_flags & PRF_FRAME_EVAL_GENERATORS) != 0;
+    if (cells && (kinds[place] & CO_FAST_CELL) && value != NULL &&
+        PyCell_Check(value)) {
+        value = PyCell_GET(value);
+    }
+    return Py_XNewRef(value);
+}
+
+#if !PRF_HAVE_MONITORING
 
 bool
 prf_call_source_starting(const struct prf_call_thread *thread, const PyCodeObject *code)
 {
-    const _PyInterpreterFrame *frame = thread->frame;
-    return _PyInterpreterFrame_LASTI(frame) < code->_co_firsttraceable;
+    return prf_call_frame_starting(thread, code);
 }
 
 PyObject *
 prf_call_source_local(const struct prf_call_thread *thread, const PyCodeObject *code,
                       PyObject *Py_UNUSED(name), int place)
 {
-    const _PyInterpreterFrame *frame = thread->frame;
-    PyObject *value = frame->localsplus[place];
-    const char *kinds = PyBytes_AS_STRING(code->co_localspluskinds);
-    if ((kinds[place] & CO_FAST_CELL) && value != NULL && PyCell_Check(value) &&
-        _PyInterpreterFrame_LASTI(frame) >= 0) { /* a generator has made its cells */
-        value = PyCell_GET(value);
-    }
-    return Py_XNewRef(value);
+    return prf_call_frame_local(thread, code, place);
 }
+
+#endif
 
 const struct prf_call_source prf_call_frame_eval = {
     .start = frame_eval_start,
     .stop = frame_eval_stop,
 };
-
-#endif

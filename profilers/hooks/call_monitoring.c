@@ -1,5 +1,9 @@
 /* Call events from sys.monitoring. The callbacks are objects of a type of our own with
-   a vectorcall of its own: no argument parsing, no bound method, 16-24 ns an event. */
+   a vectorcall of its own: no argument parsing, no bound method, 16-24 ns an event.
+
+   Where only Python functions count, replacing the evaluation of frames costs less
+   (call_frame_eval.c), and only what is left is asked for here, until the C stack ends.
+ */
 #include "call_source.h"
 
 #if PRF_HAVE_MONITORING
@@ -34,6 +38,7 @@ struct monitoring {
     PyTypeObject *callback_type;                     /* strong */
     struct monitoring_callback *callbacks[N_EVENTS]; /* strong */
     int tool_id;
+    bool frames; /* frame evaluation tells Python's calls */
 };
 
 static inline struct prf_call_thread *
@@ -253,10 +258,30 @@ monitoring_register(struct monitoring *mon, long bit, PyObject *callback)
                                              mon->tool_id, bit, callback));
 }
 
+/* Have the events of the registered callbacks, without Python's calls if frame
+   evaluation tells them. */
+static int
+monitoring_set_events(const struct monitoring *mon)
+{
+    long mask = 0;
+    for (int i = 0; i < N_EVENTS; i++) {
+        const struct monitoring_event *event = &monitoring_events[i];
+        if (mon->callbacks[i] == NULL || (mon->frames && event->of == OF_PYTHON)) {
+            continue;
+        }
+        long bit = monitoring_event_bit(mon, event->name);
+        if (bit < 0) {
+            return -1;
+        }
+        mask |= bit;
+    }
+    return monitoring_do(
+        PyObject_CallMethod(mon->module, "set_events", "il", mon->tool_id, mask));
+}
+
 static int
 monitoring_install(struct monitoring *mon, struct prf_call_events *events)
 {
-    long mask = 0;
     for (int i = 0; i < N_EVENTS; i++) {
         const struct monitoring_event *event = &monitoring_events[i];
         if ((event->of == OF_C && (events->flags & PRF_CALL_NO_C)) ||
@@ -269,10 +294,8 @@ monitoring_install(struct monitoring *mon, struct prf_call_events *events)
             monitoring_register(mon, bit, (PyObject *)mon->callbacks[i]) < 0) {
             return -1;
         }
-        mask |= bit;
     }
-    return monitoring_do(
-        PyObject_CallMethod(mon->module, "set_events", "il", mon->tool_id, mask));
+    return monitoring_set_events(mon);
 }
 
 /* Take everything back that monitoring_install did, as far as it got. Cannot fail: what
@@ -352,6 +375,9 @@ static void
 monitoring_stop(struct prf_call_events *events)
 {
     struct monitoring *mon = events->source;
+    if (mon->frames) {
+        prf_call_frame_eval.stop(events);
+    }
     monitoring_uninstall(mon);
     monitoring_free(mon);
     events->source = NULL;
@@ -372,6 +398,11 @@ monitoring_start(struct prf_call_events *events, struct prf_error *err)
         return rc;
     }
     events->source = mon;
+    /* With another tool's evaluation in place (a compiler) everything comes from here.
+     */
+    struct prf_error none = {0};
+    mon->frames = (events->flags & PRF_CALL_NO_C) != 0 &&
+                  prf_call_frame_eval.start(events, &none) == 0;
     if (monitoring_install(mon, events) < 0) {
         rc = prf_call_source_fail(err, "installing the callbacks of sys.monitoring");
         monitoring_stop(events);
@@ -379,18 +410,36 @@ monitoring_start(struct prf_call_events *events, struct prf_error *err)
     return rc;
 }
 
-bool
-prf_call_source_starting(const struct prf_call_thread *thread,
-                         const PyCodeObject *Py_UNUSED(code))
+int
+prf_call_monitoring_go_on(struct prf_call_events *events)
 {
-    return !thread->resuming;
+    struct monitoring *mon = events->source;
+    mon->frames = false;
+    int rc = monitoring_set_events(mon);
+    PyErr_Clear();
+    return rc;
+}
+
+static bool
+monitoring_by_frames(const struct prf_call_thread *thread)
+{
+    return ((const struct monitoring *)thread->events->source)->frames;
+}
+
+bool
+prf_call_source_starting(const struct prf_call_thread *thread, const PyCodeObject *code)
+{
+    return monitoring_by_frames(thread) ? prf_call_frame_starting(thread, code)
+                                        : !thread->resuming;
 }
 
 PyObject *
-prf_call_source_local(const struct prf_call_thread *Py_UNUSED(thread),
-                      const PyCodeObject *Py_UNUSED(code), PyObject *name,
-                      int Py_UNUSED(place))
+prf_call_source_local(const struct prf_call_thread *thread, const PyCodeObject *code,
+                      PyObject *name, int place)
 {
+    if (monitoring_by_frames(thread)) {
+        return prf_call_frame_local(thread, code, place);
+    }
     PyFrameObject *frame = PyThreadState_GetFrame(prf_thread_state());
     PyObject *value = frame ? PyFrame_GetVar(frame, name) : NULL;
     PyErr_Clear();

@@ -17,8 +17,12 @@ extern const struct prf_call_source prf_call_monitoring;
 #else
 extern const struct prf_call_source prf_call_setprofile;
 #endif
-#if PRF_HAVE_FRAME_EVAL
-extern const struct prf_call_source prf_call_frame_eval;
+extern const struct prf_call_source prf_call_frame_eval; /* `source` is not its own */
+
+#if PRF_HAVE_MONITORING
+/* Of prf_call_monitoring, when frame evaluation ended in the middle of the run: tell
+   Python's calls by events too. -1 (no exception set): the case took them away. */
+int prf_call_monitoring_go_on(struct prf_call_events *events);
 #endif
 
 /* The object of the thread with that thread state, new or not; NULL (no exception set)
@@ -45,6 +49,12 @@ bool prf_call_source_starting(const struct prf_call_thread *thread,
    with an exception) when it has no value. */
 PyObject *prf_call_source_local(const struct prf_call_thread *thread,
                                 const PyCodeObject *code, PyObject *name, int place);
+
+/* The same two for a frame that is being entered in prf_call_frame_eval. */
+bool prf_call_frame_starting(const struct prf_call_thread *thread,
+                             const PyCodeObject *code);
+PyObject *prf_call_frame_local(const struct prf_call_thread *thread,
+                               const PyCodeObject *code, int place);
 
 /* Turn the Python exception that is set into an error with the code PRF_EPYTHON. */
 int prf_call_source_fail(struct prf_error *err, const char *doing);

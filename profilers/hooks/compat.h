@@ -18,9 +18,17 @@
 #define PRF_HAVE_MONITORING 0
 #endif
 
-/* Frame evaluation (PEP 523) is worth using only where it replaces SetProfile:
-   from 3.12 on PY_* events cost less than giving up inlined Python calls. */
-#define PRF_HAVE_FRAME_EVAL (!PRF_HAVE_MONITORING)
+/* Specialised bytecode that enters frames past a replaced frame evaluation (PEP 523):
+   see inlining.h. */
+#define PRF_HAVE_INLINED_GETITEM (PY_VERSION_HEX < 0x030C0000)
+#define PRF_HAVE_INLINED_INIT (PY_VERSION_HEX >= 0x030D0000)
+
+/* The code of a struct _PyInterpreterFrame, for files that may look into it. */
+#if PY_VERSION_HEX >= 0x030D0000
+#define PRF_FRAME_CODE(frame) ((PyCodeObject *)(frame)->f_executable)
+#else
+#define PRF_FRAME_CODE(frame) ((frame)->f_code)
+#endif
 
 /* The exception that is being raised, put aside: hooks run in the middle of
    generator.throw(), where one may be set. */
@@ -50,6 +58,34 @@ prf_exception_restore(struct prf_exception *exc)
     PyErr_SetRaisedException(exc->value);
 #else
     PyErr_Restore(exc->type, exc->value, exc->traceback);
+#endif
+}
+
+/* From 3.12 on an evaluation inside another one counts against a limit for recursion in
+   C (1,500 deep in 3.12.1), which Python functions that call each other do not without
+   us: so much more of it is allowed while one runs. */
+static inline void
+prf_recursion_lend(PyThreadState *tstate, int n_units)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    tstate->c_recursion_remaining += n_units;
+#else
+    (void)tstate;
+    (void)n_units;
+#endif
+}
+
+/* How many units the thread has above `n_units`; not below 0. */
+static inline int
+prf_recursion_above(const PyThreadState *tstate, int n_units)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    int above = tstate->c_recursion_remaining - n_units;
+    return above > 0 ? above : 0;
+#else
+    (void)tstate;
+    (void)n_units;
+    return 0;
 #endif
 }
 

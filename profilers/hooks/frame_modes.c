@@ -3,7 +3,7 @@
 
 #include "compat.h"
 
-#if PRF_HAVE_FRAME_EVAL
+#if !PRF_HAVE_MONITORING
 
 #include <opcode.h>
 #include <stdlib.h>

@@ -15,7 +15,7 @@
 
 #include "compat.h"
 
-#if PRF_HAVE_FRAME_EVAL
+#if !PRF_HAVE_MONITORING
 
 enum prf_frame_kind {
     PRF_FRAME_TRACED, /* it may call C functions */

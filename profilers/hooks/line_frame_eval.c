@@ -9,7 +9,7 @@
 #define Py_BUILD_CORE_MODULE 1
 #include "line_source.h"
 
-#if PRF_HAVE_FRAME_EVAL
+#if !PRF_HAVE_MONITORING
 
 #include <stdlib.h>
 
@@ -289,9 +289,10 @@ line_eval_hook(PyThreadState *tstate, _PyInterpreterFrame *frame, int throwflag)
         return _PyEval_EvalFrameDefault(tstate, frame, throwflag);
     }
     if (prf_frame_eval_stack_low(&thread->stack_floor)) {
+        prf_frame_eval_refuse();
         return NULL;
     }
-    prf_frame_eval_seen(frame);
+    prf_inlining_seen(frame);
     struct prf_line_code *known = prf_line_known(code);
     if (!prf_line_is_code(known)) {
         known = known == prf_line_refused(events)

@@ -2,7 +2,7 @@
    unit is an instruction word of two bytes; all offsets here count units. */
 #include "line_rewrite.h"
 
-#if PRF_HAVE_FRAME_EVAL
+#if !PRF_HAVE_MONITORING
 
 #include <opcode.h>
 #include <stdlib.h>

@@ -8,7 +8,7 @@
 
 #include "compat.h"
 
-#if PRF_HAVE_FRAME_EVAL
+#if !PRF_HAVE_MONITORING
 
 #include "line_events.h"
 

@@ -19,7 +19,7 @@ struct prf_line_source {
 #if PRF_HAVE_MONITORING
 extern const struct prf_line_source prf_line_monitoring;
 #endif
-#if PRF_HAVE_FRAME_EVAL
+#if !PRF_HAVE_MONITORING
 extern const struct prf_line_source prf_line_frame_eval;
 #endif
 

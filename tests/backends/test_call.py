@@ -196,6 +196,88 @@ def test_recursion_to_a_raised_limit():
         sys.setrecursionlimit(limit)
 
 
+def deep(n):
+    return 0 if n == 0 else 1 + deep(n - 1)
+
+
+def deep_failing(n):
+    if n == 0:
+        raise ValueError(n)
+    deep_failing(n - 1)
+
+
+def after():
+    yield 1
+
+
+def beyond_the_stack():
+    rest = after()
+    next(rest)
+    deep(200_000)
+    with pytest.raises(ValueError):
+        deep_failing(200_000)
+    list(rest)
+
+
+def in_a_thread(body):
+    thread = threading.Thread(target=body)
+    thread.start()
+    thread.join()
+
+
+@pytest.mark.skipif(not MONITORING, reason="3.11 has nothing else when C stack ends")
+@pytest.mark.parametrize("body", [beyond_the_stack,
+                                  lambda: in_a_thread(beyond_the_stack)],
+                         ids=["main", "thread"])
+def test_recursion_beyond_the_c_stack(body):
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(250_000)
+    try:
+        _, recording = profile("call", body, {"ignore-c-function": None})
+    finally:
+        sys.setrecursionlimit(limit)
+    found = by_name(recording)
+    assert found["deep"] == found["deep_failing"] == (1, 200_001)
+    assert found["after"] == (2, 2)
+    assert recording["lost"] == 0
+
+
+def through_c(n=0):
+    sorted([1], key=lambda x: through_c(n + 1))
+
+
+def test_endless_recursion_in_c_is_an_exception():
+    def body():
+        with pytest.raises(RecursionError):
+            through_c()
+
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(250_000 if MONITORING else 25_000)
+    try:
+        for how in body, lambda: in_a_thread(body):
+            _, recording = profile("call", how, {"ignore-c-function": None})
+            assert by_name(recording)["through_c"][1] > 100
+    finally:
+        sys.setrecursionlimit(limit)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="what 3.13 specialises")
+def test_classes_are_left_as_they_were():
+    """New metaclasses included: their type.__new__ is told safe to call."""
+    made = []
+
+    def body():
+        class Meta(type):
+            pass
+
+        made.append(Meta)
+
+    _, recording = profile("call", body, {"ignore-c-function": None})
+    made.append(made[0]("Made", (), {}))
+    assert type.__new__(made[0], "Other", (made[1],), {})().__class__.__name__ == "Other"
+    assert type("Plain", (), {})().__class__.__name__ == "Plain"
+
+
 def test_endless_recursion_is_an_exception():
     def endless():
         endless()

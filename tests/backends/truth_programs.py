@@ -301,7 +301,84 @@ def subscripts():
             items[i]
 
 
-PROGRAMS = [subscripts, recursion, generators, thrown, exceptions, c_callbacks, mixed_site,
+class Base:
+    made = []
+
+    def __init__(self, value=0):
+        self.value = value
+
+    def __init_subclass__(cls, **kwargs):
+        Base.made.append(cls())  # before type.__new__ has returned
+
+    def read(self):
+        return self.value
+
+    @property
+    def twice(self):
+        return 2 * self.value
+
+
+class Given:
+    def __set_name__(self, owner, name):
+        make(owner)
+
+
+class Reached:
+    def __getattribute__(self, name):
+        return object.__getattribute__(self, name)
+
+
+class PlainMeta(type):
+    def __init__(cls, name, bases, namespace):
+        super().__init__(name, bases, namespace)
+
+
+class NewMeta(PlainMeta):  # type.__new__ asks what PlainMeta has for it
+    def __new__(cls, name, bases, namespace):
+        return type.__new__(cls, name, bases, namespace)
+
+
+def make(cls):
+    return cls()
+
+
+def other_init(self):
+    self.other = True
+
+
+def instances():
+    """Of classes from before and made on the way, from sites that are specialised."""
+    for i in range(200):
+        Base(i)
+    for metaclass in type, PlainMeta, NewMeta:
+        for i in range(40):
+            make(metaclass("Made", (Base,), {}))
+            make(metaclass("Given", (), {"__init__": other_init, "given": Given()}))
+    later = type("Later", (), {})
+    for i in range(40):
+        later.__init__ = (lambda self: None) if i % 2 else other_init
+        make(later)
+    Base.made.clear()
+
+
+def frames():
+    """What else the interpreter specialises to enter a function."""
+    base, reached = Base(1), Reached()
+    reached.x = 1
+    for i in range(200):
+        base.read()
+        base.twice
+        Base.read(base)
+        reached.x
+        Base(value=i)
+        target(x=i)
+        target(*(i,))
+    for _ in delegating(100):
+        pass
+    list(numbers(100))
+
+
+PROGRAMS = [instances, frames, subscripts, recursion, generators, thrown, exceptions, c_callbacks, mixed_site,
             rebound_globals, rebound_below, context_managers, classes, star_calls,
             coroutines, json_text, regular_expressions, diffs]
 
