@@ -275,7 +275,7 @@ prf_stored_complete(struct prf_store *store, struct prf_stored *stored, size_t i
     if (rc < 0) {
         return prf_fail(err, rc, "%s", why.text);
     }
-    if (before != NULL) { /* notes of the runner's are only there */
+    if (before != NULL && profile != NULL) { /* notes of the runner's are only there */
         profile->notes = before->notes;
         profile->n_notes = before->n_notes;
     }
