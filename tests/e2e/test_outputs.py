@@ -188,8 +188,9 @@ def test_folder_that_the_case_takes_away(work):
 
 
 def test_nothing_to_write(work):
-    """A case that was skipped has no trace: no fault of the run."""
-    work.write("skip.py", CASES.replace("        work()\n", '        self.skipTest("no")\n'))
+    """A case that was skipped before it ran has no trace: no fault of the run."""
+    work.write("skip.py", CASES.replace("import ProfilerCase", "import ProfilerCase, skip_case")
+               .replace("    def profile_two", "    @skip_case\n    def profile_two"))
     done = work.run("skip.py::Work::profile_two", "tracer", "--output-file", "t.json")
     assert done.code == 0 and not (work.path / "t.json").exists(), done
     assert "--output-file: nothing is written" in done.err
