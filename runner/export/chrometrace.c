@@ -355,8 +355,10 @@ chrometrace_names(struct chrometrace *ct, struct prf_strbuf *name)
         if (!thread->has_events) {
             continue;
         }
+        prf_strbuf_clear(name);
+        prf_timeline_thread_name(name, e, i);
         chrometrace_meta(ct, "thread_name", pid, prf_timeline_tid(e, i));
-        chrometrace_meta_name(ct, thread->name[0] != '\0' ? thread->name : "thread");
+        chrometrace_meta_name(ct, prf_strbuf_text(name));
         chrometrace_meta(ct, "thread_sort_index", pid, prf_timeline_tid(e, i));
         chrometrace_meta_sort(ct, i - e->processes[thread->process].first_thread);
     }

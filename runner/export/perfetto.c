@@ -386,13 +386,15 @@ perfetto_put_process(struct perfetto *pf, uint32_t process, struct prf_strbuf *n
 }
 
 static void
-perfetto_put_thread(struct perfetto *pf, uint32_t thread)
+perfetto_put_thread(struct perfetto *pf, uint32_t thread, struct prf_strbuf *name)
 {
     const struct prf_event_thread *t = &pf->events->threads[thread];
     prf_protobuf_clear(&pf->part);
     prf_protobuf_uint(&pf->part, THREAD_PID, pf->events->processes[t->process].pid);
     prf_protobuf_uint(&pf->part, THREAD_TID, prf_timeline_tid(pf->events, thread));
-    prf_protobuf_text(&pf->part, THREAD_NAME, t->name, strlen(t->name));
+    prf_strbuf_clear(name);
+    prf_timeline_thread_name(name, pf->events, thread);
+    prf_protobuf_text(&pf->part, THREAD_NAME, prf_strbuf_text(name), name->len);
     prf_protobuf_clear(&pf->event);
     prf_protobuf_uint(&pf->event, TRACK_UUID, perfetto_thread_uuid(pf, thread));
     prf_protobuf_uint(&pf->event, TRACK_PARENT_UUID,
@@ -410,7 +412,7 @@ perfetto_put_tracks(struct perfetto *pf)
     }
     for (uint32_t i = 0; i < pf->events->n_threads; i++) {
         if (pf->events->threads[i].has_events) {
-            perfetto_put_thread(pf, i);
+            perfetto_put_thread(pf, i, &name);
         }
     }
     pf->event.failed |= name.failed;

@@ -25,13 +25,10 @@ speedscope_put_name(struct prf_outbuf *ob, const struct prf_result *result,
                     const struct prf_events *events, uint32_t thread)
 {
     struct prf_strbuf name = PRF_STRBUF_INIT;
-    const struct prf_event_thread *t = &events->threads[thread];
-    prf_timeline_process_name(&name, events, t->process, result);
-    if (t->name[0] != '\0') {
-        prf_strbuf_addf(&name, ", %s", t->name);
-    } else {
-        prf_strbuf_addf(&name, ", thread %" PRIu64, prf_timeline_tid(events, thread));
-    }
+    uint32_t process = events->threads[thread].process;
+    prf_timeline_process_name(&name, events, process, result);
+    prf_strbuf_adds(&name, ", ");
+    prf_timeline_thread_name(&name, events, thread);
     prf_outbuf_json(ob, prf_strbuf_text(&name), name.len);
     ob->failed |= name.failed;
     prf_strbuf_release(&name);

@@ -60,6 +60,20 @@ prf_timeline_tid(const struct prf_events *events, uint32_t thread)
     return tid != 0 && tid <= INT32_MAX ? tid : (uint64_t)INT32_MAX - thread;
 }
 
+void
+prf_timeline_thread_name(struct prf_strbuf *sb, const struct prf_events *events,
+                         uint32_t thread)
+{
+    const struct prf_event_thread *t = &events->threads[thread];
+    if (t->name[0] != '\0') {
+        prf_strbuf_adds(sb, t->name);
+    } else if (t->tid == events->processes[t->process].pid) {
+        prf_strbuf_adds(sb, "MainThread");
+    } else {
+        prf_strbuf_addf(sb, "thread %" PRIu64, prf_timeline_tid(events, thread));
+    }
+}
+
 struct prf_text
 prf_timeline_exception(struct prf_text text)
 {

@@ -21,6 +21,11 @@ const char *prf_timeline_category(const struct prf_function *code);
 void prf_timeline_process_name(struct prf_strbuf *sb, const struct prf_events *events,
                                uint32_t process, const struct prf_result *result);
 
+/* A thread without a name (Python had none for it yet) is "MainThread" when it is its
+   process's first, else "thread" and its number. */
+void prf_timeline_thread_name(struct prf_strbuf *sb, const struct prf_events *events,
+                              uint32_t thread);
+
 /* The kernel's number, or when it is not known one that no other thread has. */
 uint64_t prf_timeline_tid(const struct prf_events *events, uint32_t thread);
 
