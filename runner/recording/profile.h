@@ -49,6 +49,7 @@ struct prf_tree {
     int64_t *values; /* of node i at i * n_columns */
 };
 
+/* Of what has samples; what was only declared is not in a profile. */
 struct prf_metric_values {
     const char *name; /* "wall_time" */
     const char *unit; /* "ns" */

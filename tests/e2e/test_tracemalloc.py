@@ -208,3 +208,15 @@ def test_class_of_the_package(memory):
 def test_bare_options_of_the_runner_do_not_eat_ours(load):
     """--key is the beginning of --keyword, and no case has "lineno" in its name."""
     assert load("--key", "lineno").code == 0
+def test_a_crash_has_no_metric(memory):
+    """Nothing was sampled: that is not 0 bytes."""
+    done = memory.run_json("case.py::Memory::profile_crash", "tracemalloc")
+    assert done.result("profile_crash")["status"] == "crashed"
+    assert done.result("profile_crash")["metrics"] == {}
+    stored = memory.run("pyprofiler", "show", "--format", "json")
+    assert stored.result("profile_crash")["metrics"] == {}
+    for form in ("csv", "markdown"):
+        shown = memory.run("pyprofiler", "show", "--format", form)
+        assert shown.code == 0 and "crash" in shown.out and "peak" not in shown.out, shown
+
+
