@@ -125,6 +125,7 @@ struct prf_profile {
     const char **notes;
     size_t n_notes;
     const char *phase, *status, *reason, *traceback, *report, *rounds; /* or NULL */
+    bool usage; /* the reason is an error of the command line; not in the store */
     int64_t duration_ns; /* of the measured body, all rounds; -1: not known */
     uint64_t n_lost;
     uint32_t pid;

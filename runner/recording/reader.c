@@ -467,6 +467,8 @@ reader_set_info(struct reader *r, const char *key, const char *text)
         p->notes[p->n_notes++] = text;
     } else if (strcmp(key, PRF_INFO_DURATION) == 0) {
         p->duration_ns = strtoll(text, NULL, 10);
+    } else if (strcmp(key, PRF_INFO_USAGE) == 0) {
+        p->usage = true;
     } else if (strcmp(key, PRF_INFO_PEAK) == 0) {
         r->peak = text;
     }
