@@ -226,12 +226,13 @@ statistics_are_those_of_tracemalloc(void **state)
         {"{\"include_files\": \"x\", \"include-files\": \"*b.py\"}",
          "b.py:6=100/1(+100)"},
         {"{\"index\": \"3\"}",
-         "-2 no snapshot '3'; there are: 0 start, 1 loaded, 2 stop"},
+         "-2 --index 3: no snapshot '3'; there are: 0 start, 1 loaded, 2 stop"},
         {"{\"index\": \"-4\"}",
-         "-2 no snapshot '-4'; there are: 0 start, 1 loaded, 2 stop"},
-        {"{\"diff\": \"1\"}", "-2 --diff takes two snapshots as A:B, not '1'"},
+         "-2 --index -4: no snapshot '-4'; there are: 0 start, 1 loaded, 2 stop"},
+        {"{\"diff\": \"1\"}", "-2 --diff 1: it takes two snapshots as A:B"},
         {"{\"diff\": \"1:nowhere\"}",
-         "-2 no snapshot 'nowhere'; there are: 0 start, 1 loaded, 2 stop"},
+         "-2 --diff 1:nowhere: no snapshot 'nowhere'; there are: 0 start, 1 loaded, "
+         "2 stop"},
     };
     for (size_t i = 0; i < FIXTURE_LEN(checks); i++) {
         char *text = stats(p, checks[i].options);
@@ -325,14 +326,18 @@ a_wrong_index_is_an_error(void **state)
     struct prf_error err = {0};
     three_snapshots(w);
     w->fx.result.options = "{\"index\": \"9\"}";
-    FILE *out = fopen("/dev/null", "we");
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
     assert_non_null(out);
     assert_int_equal(prf_report_result(out, &style, &w->fx.result,
                                        &(struct prf_export_options){0}, &err),
-                     PRF_EUSAGE);
-    assert_string_equal(err.text,
-                        "no snapshot '9'; there are: 0 start, 1 loaded, 2 stop");
+                     0);
     fclose(out);
+    assert_non_null(strstr(text, "--index 9: no snapshot '9'; there are: 0 start, "
+                                 "1 loaded, 2 stop; the last one is shown\n"));
+    assert_non_null(strstr(text, "held at 'stop', compared with 'start'"));
+    free(text);
 }
 
 static void
