@@ -113,6 +113,35 @@ three_snapshots(struct written *w)
     return w->fx.result.profile;
 }
 
+/* Stacks of the same frames, by whatever rows: one entry each, no other is lost. */
+static void
+equal_tracebacks_are_one_entry(void **state)
+{
+    struct written *w = *state;
+    struct prf_error err = {0};
+    struct prf_profile *p = NULL;
+    uint32_t a = prf_sink_code(w->sink, A_FILE, "", "", 0, 0);
+    uint32_t first = add_stack(w, add_stack(w, 0, a, 10), a, 11);
+    uint32_t second = add_stack(w, add_stack(w, 0, a, 10), a, 11);
+    uint32_t other = add_stack(w, add_stack(w, 0, a, 9), a, 11);
+    for (uint32_t i = 0; i < 2; i++) {
+        add_snapshot(w, "s", 160, 6);
+        add_held(w, i, first, 100, 1);
+        add_held(w, i, other, 20, 2);
+        add_held(w, i, second, 40, 3);
+    }
+    assert_int_equal(prf_recording_read(w->path, &p, &err), 0);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(p->snapshots[i].n, 2);
+        assert_int_equal(p->snapshots[i].held[0].stack, first);
+        assert_int_equal(p->snapshots[i].held[0].n_bytes, 140);
+        assert_int_equal(p->snapshots[i].held[0].n_blocks, 4);
+        assert_int_equal(p->snapshots[i].held[1].stack, other);
+        assert_int_equal(p->snapshots[i].held[1].n_bytes, 20);
+    }
+    prf_profile_free(p);
+}
+
 static void
 what_was_written_is_read(void **state)
 {
@@ -384,6 +413,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(equal_tracebacks_are_one_entry, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(what_was_written_is_read, set_up, tear_down),
         cmocka_unit_test_setup_teardown(damage_is_left_out, set_up, tear_down),
         cmocka_unit_test_setup_teardown(statistics_are_those_of_tracemalloc, set_up,
