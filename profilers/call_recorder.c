@@ -305,6 +305,7 @@ prf_call_recorder_collect(struct prf_call_recorder *st, struct prf_sink *sink)
     struct prf_rows samples;
     prf_rows_init(&samples, sink, PRF_CHUNK_SAMPLE, sizeof(struct prf_rec_sample));
     prf_sink_sample(&samples, RECORDER_WALL_TIME, 0, (double)st->wall_ns);
+    prf_codes_note(&st->codes, sink);
     if (st->events.replaced) {
         prf_sink_info(sink, PRF_INFO_NOTE,
                       "the case set a profile function of its own (sys.setprofile); "

@@ -9,6 +9,7 @@
 
 #include <fnmatch.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,6 +29,7 @@ struct callgraph {
     double min_percent;
     /* session */
     struct prf_strlist roots; /* sys.path at the start */
+    bool *included;           /* has include.items[i] matched a function? */
     char *stdlib;             /* its folder, or NULL */
     struct prf_strbuf name;   /* of the function that is looked at */
     struct prf_call_recorder recorder;
@@ -46,15 +48,36 @@ callgraph_is_stdlib(const struct callgraph *st, const char *file)
            strncmp(file + n + 1, "dist-packages/", 14) != 0;
 }
 
+/* Each one that matches is remembered in `matched`, unless that is NULL. */
 static bool
-callgraph_matches(const struct prf_strlist *globs, const char *name)
+callgraph_matches(const struct prf_strlist *globs, const char *name, bool *matched)
 {
+    bool any = false;
     for (size_t i = 0; i < globs->n; i++) {
         if (fnmatch(globs->items[i], name, 0) == 0) {
-            return true;
+            any = true;
+            if (matched != NULL) {
+                matched[i] = true;
+            }
         }
     }
-    return false;
+    return any;
+}
+
+static void
+callgraph_note(const struct callgraph *st, struct prf_sink *sink)
+{
+    for (size_t i = 0; i < st->include.n; i++) {
+        char text[512];
+        if (!st->included[i]) {
+            snprintf(text, sizeof text, "--include '%s' matched no function that ran%s",
+                     st->include.items[i],
+                     st->include_stdlib
+                         ? ""
+                         : "; those of the standard library need --include-stdlib");
+            prf_sink_info(sink, PRF_INFO_NOTE, text);
+        }
+    }
 }
 
 static uint32_t
@@ -72,8 +95,9 @@ callgraph_flags(void *user, const char *file, const char *qualname)
     prf_strbuf_addc(&st->name, '.');
     prf_strbuf_adds(&st->name, qualname);
     const char *name = prf_strbuf_text(&st->name);
-    bool kept = (st->include.n == 0 || callgraph_matches(&st->include, name)) &&
-                !callgraph_matches(&st->exclude, name);
+    bool kept =
+        (st->include.n == 0 || callgraph_matches(&st->include, name, st->included)) &&
+        !callgraph_matches(&st->exclude, name, NULL);
     return kept ? 0 : PRF_CODE_HIDDEN;
 }
 
@@ -116,6 +140,10 @@ callgraph_open(void *state, const struct prf_session *session, struct prf_error 
     };
     char depth[32];
     int rc = callgraph_look_around(st, err);
+    st->included = calloc(st->include.n + 1, sizeof *st->included);
+    if (rc == 0 && st->included == NULL) {
+        rc = prf_fail(err, PRF_ENOMEM, "no memory for --include");
+    }
     if (rc == 0) {
         rc = prf_call_recorder_open(&st->recorder, session->sink, &options, err);
     }
@@ -155,6 +183,7 @@ callgraph_collect(void *state, struct prf_sink *sink, struct prf_error *err)
 {
     (void)err;
     prf_call_recorder_collect(&((struct callgraph *)state)->recorder, sink);
+    callgraph_note(state, sink);
     return 0;
 }
 
@@ -166,6 +195,8 @@ callgraph_close(void *state)
     prf_strlist_release(&st->roots);
     prf_strbuf_release(&st->name);
     free(st->stdlib);
+    free(st->included);
+    st->included = NULL;
     st->stdlib = NULL;
 }
 

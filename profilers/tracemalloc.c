@@ -144,17 +144,38 @@ tracemalloc_import(struct tracemalloc *st, struct prf_error *err)
     return all ? 0 : tracemalloc_fail(err, "this Python has no '_tracemalloc'");
 }
 
+/* Whether there are such snapshots shows when the case has run; what can name none is
+   refused before. */
 static int
-tracemalloc_open(void *state, const struct prf_session *session, struct prf_error *err)
+tracemalloc_check(const struct tracemalloc *st, struct prf_error *err)
 {
-    struct tracemalloc *st = state;
-    st->sink = session->sink;
     if (st->cumulative && strcmp(st->key, "traceback") == 0) {
         return prf_fail(err, PRF_EUSAGE,
                         "--cumulative goes with --key lineno or filename, not with "
                         "traceback");
     }
-    int rc = tracemalloc_import(st, err);
+    if (st->index != NULL && *st->index == '\0') {
+        return prf_fail(err, PRF_EUSAGE, "--index takes a number or a name, not ''");
+    }
+    const char *colon = st->diff == NULL || *st->diff == '\0'
+                            ? NULL
+                            : strchr(st->diff + 1, ':'); /* A is not empty */
+    if (st->diff != NULL && (colon == NULL || colon[1] == '\0')) {
+        return prf_fail(err, PRF_EUSAGE, "--diff takes two snapshots as A:B, not '%s'",
+                        st->diff);
+    }
+    return 0;
+}
+
+static int
+tracemalloc_open(void *state, const struct prf_session *session, struct prf_error *err)
+{
+    struct tracemalloc *st = state;
+    st->sink = session->sink;
+    int rc = tracemalloc_check(st, err);
+    if (rc == 0) {
+        rc = tracemalloc_import(st, err);
+    }
     if (rc < 0) {
         return rc;
     }

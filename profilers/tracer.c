@@ -212,6 +212,7 @@ tracer_collect(void *state, struct prf_sink *sink, struct prf_error *err)
         sink->ops->lost(sink, st->n_over);
     }
     tracer_say(st, sink);
+    prf_codes_note(&st->codes, sink);
     return 0;
 }
 

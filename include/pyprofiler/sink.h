@@ -122,10 +122,11 @@ char *prf_sink_info_slot(struct prf_sink *sink, const char *key, size_t size);
 #define PRF_INFO_PHASE "phase"   /* last one counts: what the process was doing */
 #define PRF_INFO_STATUS "status" /* ok failed skipped error */
 #define PRF_INFO_REASON "reason" /* one line: why skipped, or the exception */
+#define PRF_INFO_USAGE "usage"   /* the reason is what was asked for, not the case */
 #define PRF_INFO_TRACEBACK "traceback"
 #define PRF_INFO_DURATION "duration_ns" /* of the measured body, all rounds */
 #define PRF_INFO_NOTE "note"            /* any number: what the reader should know */
-#define PRF_INFO_MAX_DEPTH "max_depth" /* calls below the first that are shown */
+#define PRF_INFO_MAX_DEPTH "max_depth"  /* calls below the first that are shown */
 #define PRF_INFO_REPORT "report"        /* a Python profiler's own text */
 /* Source of a function whose lines are sites: "<code id> <first line>\n" and its lines.
  */

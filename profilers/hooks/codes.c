@@ -2,6 +2,7 @@
 #include "codes.h"
 
 #include <fnmatch.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -24,6 +25,10 @@ prf_codes_init(struct prf_codes *codes, struct prf_sink *sink,
         return prf_fail(err, PRF_ENOMEM, "no memory for the table of functions");
     }
     codes->capacity = CODES_FIRST_CAPACITY;
+    codes->included = calloc(codes->include->n + 1, sizeof *codes->included);
+    if (codes->included == NULL) {
+        return prf_fail(err, PRF_ENOMEM, "no memory for the file filters");
+    }
     codes->cwd = getcwd(NULL, 0); /* NULL: relative patterns match nothing */
     return 0;
 }
@@ -36,6 +41,7 @@ prf_codes_release(struct prf_codes *codes)
     }
     free(codes->slots);
     free(codes->cwd);
+    free(codes->included);
     *codes = (struct prf_codes){0};
 }
 
@@ -107,23 +113,42 @@ codes_pattern_matches(const char *pattern, const char *file, const char *cwd)
     return strncmp(rest, pattern, n) == 0 && (rest[n] == '/' || rest[n] == '\0');
 }
 
+/* Each one that matches is remembered in `matched`, unless that is NULL. */
 static bool
-codes_any_matches(const struct prf_strlist *patterns, const char *file, const char *cwd)
+codes_any_matches(const struct prf_strlist *patterns, const char *file, const char *cwd,
+                  bool *matched)
 {
+    bool any = false;
     for (size_t i = 0; i < patterns->n; i++) {
         if (codes_pattern_matches(patterns->items[i], file, cwd)) {
-            return true;
+            any = true;
+            if (matched != NULL) {
+                matched[i] = true;
+            }
         }
     }
-    return false;
+    return any;
+}
+
+void
+prf_codes_note(const struct prf_codes *codes, struct prf_sink *sink)
+{
+    for (size_t i = 0; i < codes->include->n; i++) {
+        char text[512];
+        if (!codes->included[i]) {
+            snprintf(text, sizeof text, "--include-files '%s' matched no file that ran",
+                     codes->include->items[i]);
+            prf_sink_info(sink, PRF_INFO_NOTE, text);
+        }
+    }
 }
 
 bool
 prf_codes_file_kept(const struct prf_codes *codes, const char *file)
 {
     return (codes->include->n == 0 ||
-            codes_any_matches(codes->include, file, codes->cwd)) &&
-           !codes_any_matches(codes->exclude, file, codes->cwd);
+            codes_any_matches(codes->include, file, codes->cwd, codes->included)) &&
+           !codes_any_matches(codes->exclude, file, codes->cwd, NULL);
 }
 
 /* UTF-8 of a str; names with lone surrogates (undecodable file names) are escaped, so

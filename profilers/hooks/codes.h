@@ -29,10 +29,11 @@ struct prf_codes {
     const struct prf_strlist *include; /* borrowed; empty: all files */
     const struct prf_strlist *exclude; /* borrowed */
     char *cwd;                         /* relative patterns start here */
+    bool *included;                    /* has include->items[i] matched a file? */
     /* More flags (enum prf_code_flags) for a Python function, asked once; or NULL. */
     uint32_t (*flags_of)(void *user, const char *file, const char *qualname);
     void *flags_user;
-    struct prf_code_slot *slots;       /* open addressing, a power of two */
+    struct prf_code_slot *slots; /* open addressing, a power of two */
     size_t n, capacity;
 };
 
@@ -77,6 +78,9 @@ uint32_t prf_codes_add_c(struct prf_codes *codes, PyMethodDef *method, PyObject 
 
 /* Leave this C function of our own out of every result; at most 8, before any run. */
 void prf_codes_hide(const PyMethodDef *method);
+
+/* A note for each pattern of `include` that matched no file. No GIL needed. */
+void prf_codes_note(const struct prf_codes *codes, struct prf_sink *sink);
 
 /* Does the file pass the filters? */
 bool prf_codes_file_kept(const struct prf_codes *codes, const char *file);

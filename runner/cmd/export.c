@@ -64,7 +64,7 @@ export_format_of(const char *path)
 /* Has the profiler what the format needs? A call tree is folded into sites and edges.
  */
 static bool
-export_can(const struct prf_profiler *p, unsigned needs)
+export_can(const struct prf_profiler *p, const struct prf_exporter *exporter)
 {
     static const struct {
         const char *scope;
@@ -82,14 +82,18 @@ export_can(const struct prf_profiler *p, unsigned needs)
             has |= strcmp(scopes[k].scope, p->metrics[i].scope) == 0 ? scopes[k].models
                                                                      : 0u;
         }
+        /* who records events tells how many */
+        has |= strcmp(p->metrics[i].name, "events") == 0 ? PRF_MODEL_EVENTS : 0u;
     }
-    return (needs & ~has) == 0;
+    return (exporter->needs & ~has) == 0 &&
+           (exporter->needs_any == 0 || (exporter->needs_any & has) != 0);
 }
 
 /* Names of the profilers that give what the format needs; only they know, so they are
    asked. "" when that is not possible here. */
 static void
-export_who_can(const struct prf_exporter *exporter, struct prf_strbuf *out)
+export_who_can(const struct prf_exporter *exporter, const char *refused,
+               struct prf_strbuf *out)
 {
     static const struct prf_option_group none[] = {{NULL}};
     struct prf_hosting_options options = {0};
@@ -103,7 +107,8 @@ export_who_can(const struct prf_exporter *exporter, struct prf_strbuf *out)
         prf_hosting_prepare(&hosting, &options, &ignored) == 0 &&
         prf_engine_start(&engine, &hosting.sv, &ignored) == 0) {
         for (size_t i = 0; i < engine.profilers.n; i++) {
-            if (export_can(engine.profilers.items[i], exporter->needs)) {
+            bool other = strcmp(engine.profilers.items[i]->name, refused) != 0;
+            if (other && export_can(engine.profilers.items[i], exporter)) {
                 prf_strbuf_addf(out, "%s%s", out->len > 0 ? ", " : "",
                                 engine.profilers.items[i]->name);
             }
@@ -121,7 +126,7 @@ export_check(const struct prf_exporter *exporter, const struct prf_result *resul
     struct prf_strbuf names = PRF_STRBUF_INIT;
     int rc = prf_exporter_check(exporter, result, &why);
     if (rc < 0) {
-        export_who_can(exporter, &names);
+        export_who_can(exporter, result->profiler, &names);
         prf_fail(err, rc, "%s%s%s", why.text, names.len > 0 ? "; these have it: " : "",
                  prf_strbuf_text(&names));
     }

@@ -20,6 +20,7 @@
 #include "path.h"
 #include "select.h"
 #include "select_stored.h"
+#include "snapshot_stats.h"
 #include "strbuf.h"
 #include "vcs.h"
 
@@ -203,6 +204,43 @@ run_is_bad(const struct prf_result *result)
 }
 
 static void
+run_say_wrong(struct prf_running *r, const struct prf_result *result, const char *why)
+{
+    struct prf_error err = {0};
+    r->usage_failed = true;
+    prf_fail(&err, PRF_EUSAGE, "%s: %s", result->profiler, why);
+    for (size_t i = 0; i < r->wrong.n; i++) {
+        if (strcmp(r->wrong.items[i], err.text) == 0) {
+            return;
+        }
+    }
+    (void)prf_strlist_add(&r->wrong, err.text);
+    prf_progress_clear(&r->progress);
+    prf_say_error(&err);
+}
+
+/* What is wrong with the command line but only shows when a case has run. */
+static void
+run_check_usage(struct prf_running *r, const struct prf_result *result)
+{
+    const struct prf_profile *p = result->profile;
+    struct prf_snapshot_request request = {0};
+    struct prf_snapshot_choice choice;
+    struct prf_error err = {0};
+    if (p != NULL && result->status == PRF_STATUS_ERROR && p->usage) {
+        run_say_wrong(r, result, result->reason == NULL ? "usage" : result->reason);
+    }
+    if (p == NULL || p->n_snapshots == 0 || result->status != PRF_STATUS_OK) {
+        return;
+    }
+    if (prf_snapshot_request_parse(result->options, &request, &err) == 0 &&
+        prf_snapshot_choose(p, &request, &choice, &err) < 0) {
+        run_say_wrong(r, result, err.text);
+    }
+    prf_snapshot_request_release(&request);
+}
+
+static void
 run_print_result(struct prf_running *r, const struct prf_result *result)
 {
     static const struct prf_export_options options = {0};
@@ -270,6 +308,7 @@ prf_run_take_result(struct prf_running *r, struct prf_measured *measured)
     if (r->exporter == NULL) {
         run_print_result(r, result);
     }
+    run_check_usage(r, result);
     prf_run_outputs_write(r, result);
     char *what = NULL;
     if (asprintf(&what, "%s %s", result->case_id, result->profiler) >= 0) {
@@ -554,6 +593,7 @@ prf_run_end(struct prf_running *r)
     free(r->kept);
     free(r->durations);
     prf_strlist_release(&r->outputs);
+    prf_strlist_release(&r->wrong);
     prf_store_close(r->store);
     prf_choice_release(&r->choice);
     prf_targets_release(&r->targets);

@@ -54,6 +54,7 @@ struct prf_running {
     struct prf_measured *kept; /* for a document that is written at the end */
     size_t n_kept;
     struct prf_strlist outputs; /* files that options of profilers asked for */
+    struct prf_strlist wrong;   /* usage errors that results told of, each said once */
     struct prf_duration *durations;
     size_t n_durations;
     size_t n_selected, n_bad;

@@ -51,7 +51,10 @@ outputs_check(const struct prf_running *r, const struct output *out,
     unsigned flags = r->options.force ? PRF_DOCUMENT_FORCE : 0u;
     int rc = out->folder ? prf_path_mkdirs(out->path, &why)
                          : prf_document_check(out->path, flags, &why);
-    return rc < 0 ? prf_fail(err, rc, "--%s: %s", out->option, why.text) : 0;
+    bool place = rc == PRF_EIO; /* that one cannot be made is for the user to mend */
+    return rc < 0 ? prf_fail(err, place ? PRF_EUSAGE : rc, "--%s: %s", out->option,
+                             why.text)
+                  : 0;
 }
 
 int

@@ -126,8 +126,12 @@ say_value_name(const struct prf_option *o)
         {PRF_OPT_STRING, "TEXT"}, {PRF_OPT_LIST, "A,B"}, {PRF_OPT_DURATION, "TIME"},
         {PRF_OPT_SIZE, "SIZE"},
     };
-    if (o->choices != NULL && strlen(o->choices) <= 24) {
+    bool output = (o->flags & PRF_OPT_OUTPUT) != 0; /* `choices` is the format then */
+    if (o->choices != NULL && !output && strlen(o->choices) <= 24) {
         return o->choices;
+    }
+    if (o->unit == NULL && output) {
+        return "FILE";
     }
     if (o->unit != NULL) {
         return o->unit;

@@ -144,6 +144,16 @@ prf_exporter_check(const struct prf_exporter *exporter, const struct prf_result 
     unsigned lacks = exporter->needs & ~has;
     bool any = exporter->needs_any != 0 && (exporter->needs_any & has) == 0;
     lacks |= any ? exporter->needs_any : 0;
+    const struct prf_profile *p = result->profile;
+    for (size_t i = 0; p != NULL && (lacks & PRF_MODEL_EVENTS) != 0 && i < p->n_metrics;
+         i++) {
+        if (strcmp(p->metrics[i].name, "events") == 0 && p->n_event_chunks == 0) {
+            return prf_fail(err, PRF_EUNAVAILABLE,
+                            "nothing was recorded: the result has no event to write as "
+                            "'%s'",
+                            exporter->name);
+        }
+    }
     const char *what = "models";
     int rc = 0;
     for (unsigned i = 0; i < sizeof exporters_models / sizeof *exporters_models; i++) {

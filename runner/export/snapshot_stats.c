@@ -132,8 +132,7 @@ stats_find_diff(const struct prf_profile *p, const char *diff,
 {
     const char *colon = strchr(diff, ':');
     if (colon == NULL) {
-        return prf_fail(err, PRF_EUSAGE, "--diff takes two snapshots as A:B, not '%s'",
-                        diff);
+        return prf_fail(err, PRF_EUSAGE, "it takes two snapshots as A:B");
     }
     struct prf_error why = {0};
     for (; colon != NULL; colon = strchr(colon + 1, ':')) {
@@ -152,10 +151,15 @@ prf_snapshot_choose(const struct prf_profile *p,
                     struct prf_snapshot_choice *out, struct prf_error *err)
 {
     const char *index = request->index != NULL ? request->index : "-1";
+    struct prf_error why = {0};
     *out = (struct prf_snapshot_choice){0};
-    return request->diff != NULL
-               ? stats_find_diff(p, request->diff, out, err)
-               : stats_find(p, index, strlen(index), &out->shown, err);
+    int rc = request->diff != NULL
+                 ? stats_find_diff(p, request->diff, out, &why)
+                 : stats_find(p, index, strlen(index), &out->shown, &why);
+    return rc == 0 ? 0
+                   : prf_fail(err, rc, "--%s %s: %s",
+                              request->diff != NULL ? "diff" : "index",
+                              request->diff != NULL ? request->diff : index, why.text);
 }
 
 /* ---- summing up ---- */

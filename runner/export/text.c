@@ -203,6 +203,20 @@ text_put_tables(const struct prf_text *text, const struct prf_result *result,
     return rc;
 }
 
+/* Units in seconds, as line_profiler has them. */
+static const char *
+text_unit(const char *unit)
+{
+    static const char *const names[][2] = {
+        {"1", "s"}, {"1e-3", "ms"}, {"1e-6", "us"}, {"1e-9", "ns"}};
+    for (size_t i = 0; unit != NULL && i < sizeof names / sizeof *names; i++) {
+        if (strcmp(unit, names[i][0]) == 0) {
+            return names[i][1];
+        }
+    }
+    return unit;
+}
+
 /* What the caller leaves open is as the profiler's own options said when it measured:
    --sort, --top-k, --strip-dirs, --units. Borrows from `asked`. */
 static struct prf_export_options
@@ -215,7 +229,7 @@ text_options(const struct prf_export_options *given, const json_t *asked)
         o.sort = json_string_value(json_object_get(asked, "sort"));
     }
     if (o.time_unit == NULL) {
-        o.time_unit = json_string_value(json_object_get(asked, "units"));
+        o.time_unit = text_unit(json_string_value(json_object_get(asked, "units")));
     }
     if (o.top_k == 0 && top != NULL) {
         o.top_k = strtoull(top, NULL, 10);
@@ -257,7 +271,8 @@ int
 prf_text_result(const struct prf_text *text, const struct prf_result *result,
                 struct prf_error *err)
 {
-    json_t *asked = result->options == NULL ? NULL : json_loads(result->options, 0, NULL);
+    json_t *asked =
+        result->options == NULL ? NULL : json_loads(result->options, 0, NULL);
     const struct prf_export_options options = text_options(text->options, asked);
     struct prf_text own = *text;
     own.options = &options;

@@ -178,6 +178,26 @@ snapshots_put_stats(const struct prf_text *text, const struct prf_profile *p,
     snapshots_put_amounts(text, &total, with_diff);
 }
 
+/* What does not fit this result's snapshots is told, and the default is shown. */
+static int
+snapshots_choose(const struct prf_text *text, const struct prf_profile *p,
+                 struct prf_snapshot_request *request,
+                 struct prf_snapshot_choice *choice, struct prf_error *err)
+{
+    struct prf_error why = {0};
+    if (prf_snapshot_choose(p, request, choice, &why) == 0) {
+        return 0;
+    }
+    request->index = request->diff = NULL;
+    int rc = prf_snapshot_choose(p, request, choice, err);
+    if (rc == 0) {
+        fputs("\n  ", text->out);
+        prf_text_put(text, why.text, PRF_VISIBLE_LINE);
+        fputs("; the last one is shown\n", text->out);
+    }
+    return rc;
+}
+
 int
 prf_text_snapshots(const struct prf_text *text, const struct prf_profile *p,
                    const char *options, struct prf_error *err)
@@ -187,7 +207,7 @@ prf_text_snapshots(const struct prf_text *text, const struct prf_profile *p,
     struct prf_snapshot_stats stats = {0};
     int rc = prf_snapshot_request_parse(options, &request, err);
     if (rc == 0) {
-        rc = prf_snapshot_choose(p, &request, &choice, err);
+        rc = snapshots_choose(text, p, &request, &choice, err);
     }
     if (rc == 0) {
         request.top_k = text->options->top_k > 0 ? text->options->top_k : request.top_k;

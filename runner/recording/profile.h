@@ -49,6 +49,7 @@ struct prf_tree {
     int64_t *values; /* of node i at i * n_columns */
 };
 
+/* Of what has samples; what was only declared is not in a profile. */
 struct prf_metric_values {
     const char *name; /* "wall_time" */
     const char *unit; /* "ns" */
@@ -124,6 +125,7 @@ struct prf_profile {
     const char **notes;
     size_t n_notes;
     const char *phase, *status, *reason, *traceback, *report, *rounds; /* or NULL */
+    bool usage; /* the reason is an error of the command line; not in the store */
     int64_t duration_ns; /* of the measured body, all rounds; -1: not known */
     uint64_t n_lost;
     uint32_t pid;

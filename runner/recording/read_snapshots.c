@@ -79,6 +79,79 @@ snapshots_is_right(const struct prf_read_snapshots *r, const struct prf_rec_held
            held->stack < r->p->n_stacks;
 }
 
+static size_t
+snapshots_hash(const struct prf_stack *s)
+{
+    uint64_t h = ((uint64_t)s->parent << 32 | s->code) * 0x9E3779B97F4A7C15u;
+    return (size_t)(((h ^ s->line) * 0x9E3779B97F4A7C15u) >> 20);
+}
+
+/* same[i]: the first stack with the frames of stack i. NULL: no memory. A traceback
+   that Python shortened is there once for each of those it was made from. */
+static uint32_t *
+snapshots_equal_stacks(const struct prf_profile *p)
+{
+    size_t capacity = 16;
+    while (capacity < 2 * p->n_stacks) {
+        capacity *= 2;
+    }
+    uint32_t *same = calloc(p->n_stacks + 1, sizeof *same);
+    uint32_t *slots = calloc(capacity, sizeof *slots);
+    for (uint32_t i = 1; same != NULL && slots != NULL && i < p->n_stacks; i++) {
+        struct prf_stack stack = p->stacks[i];
+        stack.parent = same[stack.parent]; /* parents come first */
+        size_t at = snapshots_hash(&stack) & (capacity - 1);
+        for (; slots[at] != 0; at = (at + 1) & (capacity - 1)) {
+            const struct prf_stack *other = &p->stacks[slots[at]];
+            if (same[other->parent] == stack.parent && other->code == stack.code &&
+                other->line == stack.line) {
+                break;
+            }
+        }
+        slots[at] = slots[at] != 0 ? slots[at] : i;
+        same[i] = slots[at];
+    }
+    if (slots == NULL) {
+        free(same);
+        same = NULL;
+    }
+    free(slots);
+    return same;
+}
+
+/* One entry a traceback, at the place of its first one. */
+static int
+snapshots_merge(struct prf_profile *p)
+{
+    if (p->n_stacks == 0) {
+        return 0;
+    }
+    uint32_t *same = snapshots_equal_stacks(p);
+    struct prf_held **entry = calloc(p->n_stacks, sizeof(struct prf_held *));
+    int rc = same == NULL || entry == NULL ? PRF_ENOMEM : 0;
+    for (size_t i = 0; rc == 0 && i < p->n_snapshots; i++) {
+        struct prf_snapshot *snapshot = &p->snapshots[i];
+        size_t n = snapshot->n;
+        snapshot->n = 0;
+        for (size_t k = 0; k < n; k++) {
+            struct prf_held held = snapshot->held[k];
+            held.stack = same[held.stack];
+            struct prf_held *to = entry[held.stack];
+            /* older snapshots' entries stand before this one's */
+            if (to == NULL || to < snapshot->held) {
+                to = entry[held.stack] = &snapshot->held[snapshot->n++];
+                *to = held;
+            } else {
+                to->n_bytes += held.n_bytes;
+                to->n_blocks += held.n_blocks;
+            }
+        }
+    }
+    free(same);
+    free(entry);
+    return rc;
+}
+
 int
 prf_read_snapshots_finish(struct prf_read_snapshots *r)
 {
@@ -107,7 +180,7 @@ prf_read_snapshots_finish(struct prf_read_snapshots *r)
                 (struct prf_held){held->stack, held->n_bytes, held->n_blocks};
         }
     }
-    return 0;
+    return snapshots_merge(p);
 }
 
 void

@@ -467,6 +467,8 @@ reader_set_info(struct reader *r, const char *key, const char *text)
         p->notes[p->n_notes++] = text;
     } else if (strcmp(key, PRF_INFO_DURATION) == 0) {
         p->duration_ns = strtoll(text, NULL, 10);
+    } else if (strcmp(key, PRF_INFO_USAGE) == 0) {
+        p->usage = true;
     } else if (strcmp(key, PRF_INFO_PEAK) == 0) {
         r->peak = text;
     }
@@ -708,6 +710,19 @@ reader_events(struct reader *r, struct prf_error *err)
     return rc;
 }
 
+/* What was declared but never measured, as by a case that crashed, is no metric. */
+static void
+reader_drop_metrics(struct prf_profile *p)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < p->n_metrics; i++) {
+        if (p->metrics[i].n > 0) {
+            p->metrics[n++] = p->metrics[i];
+        }
+    }
+    p->n_metrics = n;
+}
+
 static int
 reader_note_damage(struct reader *r)
 {
@@ -762,6 +777,7 @@ reader_parse(const void *data, size_t size, unsigned flags, struct prf_profile *
         (rc = reader_fold(&r, err)) < 0 || (rc = reader_note_damage(&r)) < 0) {
         goto out;
     }
+    reader_drop_metrics(r.p);
     *out = r.p;
     r.p = NULL;
 out:

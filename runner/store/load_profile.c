@@ -102,7 +102,9 @@ load_metrics(struct prf_sqlite *s, const struct prf_result_key *key,
     rc = prf_sql_prepare(s, sql, PRF_ARGS(PRF_KEY(key)), &l.statement, err);
     while (rc >= 0 && profile->n_metrics < n &&
            (rc = prf_sql_step(s, l.statement, err)) == 1) {
-        load_metric(&l, &profile->metrics[profile->n_metrics++]);
+        struct prf_metric_values *metric = &profile->metrics[profile->n_metrics];
+        load_metric(&l, metric);
+        profile->n_metrics += metric->n > 0;
     }
     rc = prf_load_end(&l, rc, err);
     return rc < 0 ? rc : 0;

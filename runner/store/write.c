@@ -518,7 +518,7 @@ write_profile(struct prf_sqlite *s, const struct prf_result_key *key,
 {
     int rc = write_profile_row(s, key, p, err);
     for (size_t i = 0; i < p->n_metrics && rc == 0; i++) {
-        rc = write_metric(s, key, i, &p->metrics[i], err);
+        rc = p->metrics[i].n > 0 ? write_metric(s, key, i, &p->metrics[i], err) : 0;
     }
     for (size_t i = 0; i < p->n_marks && rc == 0; i++) {
         rc = write_mark(s, key, i, &p->marks[i], err);

@@ -227,8 +227,12 @@ option_parse(const struct prf_option *o, const char *text, union option_value *v
                                  "a size such as 4096, 64MB or 1GiB", &scaled, err);
         v->natural = (uint64_t)scaled;
         return rc < 0 ? rc : option_check_range(o, text, scaled, err);
-    case PRF_OPT_STRING:
     case PRF_OPT_LIST:
+        return text[strspn(text, ",")] != '\0'
+                   ? 0
+                   : prf_fail(err, PRF_EUSAGE, "--%s needs a value, not '%s'", o->name,
+                              text);
+    case PRF_OPT_STRING:
     case PRF_OPT_END:
         break;
     }

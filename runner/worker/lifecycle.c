@@ -429,6 +429,9 @@ prf_life_run(const struct prf_case *c, const char *profiler, const json_t *optio
     l.phase = prf_sink_info_slot(sink, PRF_INFO_PHASE, PHASE_SIZE);
     life_phase(&l, "opening the profiler");
     if (life_open_backend(&l, profiler, options, &err) < 0) {
+        if (err.code == PRF_EUSAGE) {
+            prf_sink_info(sink, PRF_INFO_USAGE, "");
+        }
         life_error(&l, &err);
         goto out;
     }

@@ -57,4 +57,4 @@ def test_malloc_is_not_known_in_the_users_own_program(lines):
 
 def test_malloc_knows_no_children(lines):
     done, result = lines("--backend", "malloc", "--include-children")
-    assert done.code == 1 and "--include-children" in result["reason"]
+    assert done.code == 4 and "--include-children" in result["reason"]

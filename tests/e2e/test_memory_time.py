@@ -160,6 +160,6 @@ def test_the_store_keeps_the_curve(memory):
 def test_wrong_combinations_are_errors_with_a_reason(memory):
     done = memory.run_json("mem.py::Memory::profile_steps", "memory-time", "-C",
                            "--backend", "tracemalloc")
-    assert done.code == 1, done
+    assert done.code == 4, done
     result = done.result("profile_steps")
     assert result["status"] == "error" and "this process only" in result["reason"]

@@ -206,3 +206,91 @@ def test_a_reader_that_goes_away(calls):
     os.close(reader)
     done = calls.finish(process)
     assert done.code != 0
+
+
+SMALL = """\
+from pyprofiler import ProfilerCase
+
+
+class Small(ProfilerCase):
+    def profile_a(self):
+        self.kept = [str(i) for i in range(100)]
+
+    def profile_b(self):
+        pass
+"""
+
+
+@pytest.mark.parametrize("words, what", [
+    (["callgraph", "--include", "nomatch.*"], "--include 'nomatch.*' matched no function"),
+    (["call", "--include-files", "no.py"], "--include-files 'no.py' matched no file"),
+    (["tracer", "--include-files", "no.py"], "--include-files 'no.py' matched no file"),
+])
+def test_filters_that_match_nothing_are_told(each, words, what):
+    each.write("small.py", SMALL)
+    done = each.run("small.py", *words)
+    assert done.code == 0 and done.out.count(what) == 2, done
+    both = each.run("small.py", *words[:2], "*small*,nomatch*")
+    assert "nomatch*' matched no" in both.out and "*small*' matched" not in both.out, both
+
+
+@pytest.mark.parametrize("words, what", [
+    (["callgraph", "--include", ""], "--include needs a value, not ''"),
+    (["line", "--functions", ","], "--functions needs a value, not ','"),
+    (["callgraph", "--folder", "/proc/nope"], "cannot make folder '/proc/nope'"),
+    (["memory-time", "--plots-directory", "/proc/nope"], "cannot make folder '/proc/nope'"),
+])
+def test_what_cannot_be_is_refused_before_anything_runs(project, words, what):
+    project.write("small.py", SMALL)
+    done = project.run("small.py", *words)
+    assert done.code == 4 and what in done.err and done.out == "", done
+
+
+@pytest.mark.parametrize("profiler", ["memory-time", "memory-line"])
+def test_usage_error_of_a_profiler(each, profiler):
+    each.write("small.py", SMALL)
+    done = each.run("small.py", profiler, "--backend", "tracemalloc", "-C")
+    assert done.code == 4 and done.err.count(f"pyprofiler: error: {profiler}: ") == 1, done
+    stored = each.run("pyprofiler", "show", "--format", "json")
+    assert set(stored.statuses.values()) == {"error"}
+
+
+@pytest.mark.parametrize("profiler, format, who", [
+    ("tracemalloc", "svg", "call, memory-time, callgraph, tracer"),
+    ("tracemalloc", "chrometrace", "tracer"),
+    ("call", "perfetto", "tracer"),
+])
+def test_who_has_what_a_format_needs(project, profiler, format, who):
+    project.write("small.py", SMALL)
+    assert project.run("small.py::Small::profile_a", profiler).code == 0
+    done = project.run("pyprofiler", "export", "latest", "--format", format)
+    assert done.code == 4 and done.err.endswith(f"; these have it: {who}\n"), done
+
+
+def test_a_trace_of_nothing(each):
+    each.write("small.py", SMALL)
+    done = each.run("small.py::Small::profile_b", "tracer", "--include-files", "no.py",
+                    "--output-file", "trace.json")
+    assert done.code == 0 and "nothing was recorded: the result has no event" in done.err
+    done = each.run("pyprofiler", "export", "latest", "--format", "perfetto")
+    assert done.code == 4 and "nothing was recorded: the result has no event" in done.err
+
+
+@pytest.mark.parametrize("unit, name", [("1", "s"), ("1e-3", "ms"), ("1e-6", "us")])
+def test_unit_of_line_profiler(each, unit, name):
+    each.write("small.py", SMALL)
+    words = ["small.py::Small::profile_a", "line"]
+    done = each.run(*words, "--unit", unit)
+    timer = [row for row in done.out.splitlines() if "Timer unit" in row]
+    assert timer and done.code == 0, done
+    assert timer == [row for row in each.run(*words, "--units", name).out.splitlines()
+                     if "Timer unit" in row]
+
+
+def test_help_names_files_not_formats(project):
+    project.write("small.py", SMALL)
+    shown = "".join(project.run("small.py", profiler, "--help").out
+                    for profiler in ("callgraph", "tracer", "memory-time"))
+    for entry in ("--folder DIR", "--output-file FILE", "--plots-directory FOLDER",
+                  "--keep-file[=FOLDER]"):
+        assert f"{entry} " in shown or f"{entry}\n" in shown, (entry, shown)

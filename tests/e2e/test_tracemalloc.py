@@ -110,9 +110,34 @@ def test_index(load, index):
 @pytest.mark.parametrize("index", ["3", "-4", "nowhere"])
 def test_index_that_is_not(memory, load, index):
     done = load("--index", index)
-    assert "there are: 0 start, 1 loaded, 2 stop" in done.err and done.code != 0
+    told = f"--index {index}: no snapshot '{index}'; there are: 0 start, 1 loaded, 2 stop"
+    assert done.err.count(told) == 1 and done.code == 4, done
+    assert "held at 'stop'" in done.out and told in done.out
+    again = memory.run("pyprofiler", "show")
+    assert again.code == 0 and "held at 'stop'" in again.out and told in again.out, again
     shown = memory.run("pyprofiler", "show", "--format", "json")
     assert shown.result("profile_load")["snapshots"][1]["name"] == "loaded"
+
+
+def test_index_of_some(memory):
+    """The mark is only in one of them: each is reported, in a file too."""
+    done = memory.run("-o", "all.txt", "-k", "load or session", "case.py", "tracemalloc",
+                      "--index", "loaded")
+    assert done.code == 4 and "--index loaded: no snapshot" in done.err, done
+    text = (memory.path / "all.txt").read_text()
+    assert "held at 'loaded'" in text and "held at 'stop'" in text
+
+
+@pytest.mark.parametrize("wrong", [
+    ("--diff", "0"), ("--diff", ":"), ("--diff", "0:"), ("--diff", ":1"), ("--index", ""),
+    ("--cumulative", "--key", "traceback")])
+def test_usage_that_the_profiler_finds(memory, wrong):
+    """Said once, whatever the number of cases; none of them runs."""
+    done = memory.run("case.py", "tracemalloc", *wrong)
+    assert done.code == 4 and done.err.count("pyprofiler: error: tracemalloc:") == 1, done
+    shown = memory.run("pyprofiler", "show", "--format", "json")
+    assert set(shown.statuses.values()) == {"error"}
+    assert not any(r.get("snapshots") for r in shown.json["results"])
 
 
 def test_diff(load):
@@ -186,6 +211,18 @@ def test_a_crash_keeps_its_snapshots(memory):
     done = memory.run("case.py::Memory::profile_crash", "tracemalloc")
     assert "SIGABRT" in done.out and done.code == 1
     assert "held at 'before the end'" in done.out and "case.py:21:" in done.out
+
+
+def test_a_crash_has_no_metric(memory):
+    """Nothing was sampled: that is not 0 bytes."""
+    done = memory.run_json("case.py::Memory::profile_crash", "tracemalloc")
+    assert done.result("profile_crash")["status"] == "crashed"
+    assert done.result("profile_crash")["metrics"] == {}
+    stored = memory.run("pyprofiler", "show", "--format", "json")
+    assert stored.result("profile_crash")["metrics"] == {}
+    for form in ("csv", "markdown"):
+        shown = memory.run("pyprofiler", "show", "--format", form)
+        assert shown.code == 0 and "crash" in shown.out and "peak" not in shown.out, shown
 
 
 def test_a_case_that_raises(memory):

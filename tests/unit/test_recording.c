@@ -152,6 +152,22 @@ test_samples_marks_infos(void **state)
     prf_profile_free(p);
 }
 
+/* The schema declares wall_time; a case that crashed has no sample of it. */
+static void
+test_no_sample_no_metric(void **state)
+{
+    struct fixture *f = *state;
+    struct prf_profile *p = read_back(f);
+    assert_int_equal(p->n_metrics, 0);
+    prf_profile_free(p);
+    struct prf_rows rows;
+    prf_rows_init(&rows, f->sink, PRF_CHUNK_SAMPLE, sizeof(struct prf_rec_sample));
+    prf_sink_sample(&rows, 0, PRF_SAMPLE_WARMUP, 99);
+    p = read_back(f);
+    assert_int_equal(p->n_metrics, 0);
+    prf_profile_free(p);
+}
+
 static void
 test_rows_keep_their_address(void **state)
 {
@@ -300,6 +316,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_fold, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_samples_marks_infos, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_no_sample_no_metric, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_rows_keep_their_address, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_cut_off_anywhere, set_up, tear_down),

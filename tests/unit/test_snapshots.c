@@ -113,6 +113,35 @@ three_snapshots(struct written *w)
     return w->fx.result.profile;
 }
 
+/* Stacks of the same frames, by whatever rows: one entry each, no other is lost. */
+static void
+equal_tracebacks_are_one_entry(void **state)
+{
+    struct written *w = *state;
+    struct prf_error err = {0};
+    struct prf_profile *p = NULL;
+    uint32_t a = prf_sink_code(w->sink, A_FILE, "", "", 0, 0);
+    uint32_t first = add_stack(w, add_stack(w, 0, a, 10), a, 11);
+    uint32_t second = add_stack(w, add_stack(w, 0, a, 10), a, 11);
+    uint32_t other = add_stack(w, add_stack(w, 0, a, 9), a, 11);
+    for (uint32_t i = 0; i < 2; i++) {
+        add_snapshot(w, "s", 160, 6);
+        add_held(w, i, first, 100, 1);
+        add_held(w, i, other, 20, 2);
+        add_held(w, i, second, 40, 3);
+    }
+    assert_int_equal(prf_recording_read(w->path, &p, &err), 0);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(p->snapshots[i].n, 2);
+        assert_int_equal(p->snapshots[i].held[0].stack, first);
+        assert_int_equal(p->snapshots[i].held[0].n_bytes, 140);
+        assert_int_equal(p->snapshots[i].held[0].n_blocks, 4);
+        assert_int_equal(p->snapshots[i].held[1].stack, other);
+        assert_int_equal(p->snapshots[i].held[1].n_bytes, 20);
+    }
+    prf_profile_free(p);
+}
+
 static void
 what_was_written_is_read(void **state)
 {
@@ -226,12 +255,13 @@ statistics_are_those_of_tracemalloc(void **state)
         {"{\"include_files\": \"x\", \"include-files\": \"*b.py\"}",
          "b.py:6=100/1(+100)"},
         {"{\"index\": \"3\"}",
-         "-2 no snapshot '3'; there are: 0 start, 1 loaded, 2 stop"},
+         "-2 --index 3: no snapshot '3'; there are: 0 start, 1 loaded, 2 stop"},
         {"{\"index\": \"-4\"}",
-         "-2 no snapshot '-4'; there are: 0 start, 1 loaded, 2 stop"},
-        {"{\"diff\": \"1\"}", "-2 --diff takes two snapshots as A:B, not '1'"},
+         "-2 --index -4: no snapshot '-4'; there are: 0 start, 1 loaded, 2 stop"},
+        {"{\"diff\": \"1\"}", "-2 --diff 1: it takes two snapshots as A:B"},
         {"{\"diff\": \"1:nowhere\"}",
-         "-2 no snapshot 'nowhere'; there are: 0 start, 1 loaded, 2 stop"},
+         "-2 --diff 1:nowhere: no snapshot 'nowhere'; there are: 0 start, 1 loaded, "
+         "2 stop"},
     };
     for (size_t i = 0; i < FIXTURE_LEN(checks); i++) {
         char *text = stats(p, checks[i].options);
@@ -325,14 +355,18 @@ a_wrong_index_is_an_error(void **state)
     struct prf_error err = {0};
     three_snapshots(w);
     w->fx.result.options = "{\"index\": \"9\"}";
-    FILE *out = fopen("/dev/null", "we");
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
     assert_non_null(out);
     assert_int_equal(prf_report_result(out, &style, &w->fx.result,
                                        &(struct prf_export_options){0}, &err),
-                     PRF_EUSAGE);
-    assert_string_equal(err.text,
-                        "no snapshot '9'; there are: 0 start, 1 loaded, 2 stop");
+                     0);
     fclose(out);
+    assert_non_null(strstr(text, "--index 9: no snapshot '9'; there are: 0 start, "
+                                 "1 loaded, 2 stop; the last one is shown\n"));
+    assert_non_null(strstr(text, "held at 'stop', compared with 'start'"));
+    free(text);
 }
 
 static void
@@ -379,6 +413,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(equal_tracebacks_are_one_entry, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(what_was_written_is_read, set_up, tear_down),
         cmocka_unit_test_setup_teardown(damage_is_left_out, set_up, tear_down),
         cmocka_unit_test_setup_teardown(statistics_are_those_of_tracemalloc, set_up,

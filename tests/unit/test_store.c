@@ -314,7 +314,7 @@ make_full(struct full *f)
     f->metrics[0] = (struct prf_metric_values){"wall_time", "ns", PRF_BETTER_LESS,
                                                f->samples,  3,    2};
     f->metrics[1] =
-        (struct prf_metric_values){"nothing", NULL, PRF_BETTER_NONE, NULL, 0, 0};
+        (struct prf_metric_values){"unitless", NULL, PRF_BETTER_NONE, f->samples, 2, 0};
     f->metrics[2] =
         (struct prf_metric_values){"score", "count", PRF_BETTER_MORE, f->samples, 1, 0};
     f->profile = (struct prf_profile){
