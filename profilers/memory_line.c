@@ -62,11 +62,16 @@ struct memory_line_row {
     int64_t usage, increment, occurrences;
 };
 
+struct memory_line_slot {
+    struct memory_line_row *row; /* NULL: the line never ran */
+    bool ended;                  /* once at least */
+};
+
 struct memory_line_code {
     struct prf_line_code base;
     uint32_t id;
     bool begins; /* a case begins here: depth 0 */
-    struct memory_line_row **rows;
+    struct memory_line_slot *slots;
 };
 
 static struct memory_line_row memory_line_nowhere; /* where a row had no memory */
@@ -127,18 +132,18 @@ memory_line_row_new(struct memory_line *st, struct memory_line_code *code, int l
 {
     struct memory_line_row *row = prf_rows_add(&st->rows);
     if (row == NULL) {
-        return code->rows[line] = &memory_line_nowhere;
+        return code->slots[line].row = &memory_line_nowhere;
     }
     row->site.line = (uint32_t)(code->base.first_line + line);
     row->site.code = code->id;
-    return code->rows[line] = row;
+    return code->slots[line].row = row;
 }
 
 static inline struct memory_line_row *
 memory_line_row(struct memory_line *st, struct prf_line_frame *frame, int line)
 {
     struct memory_line_code *code = (struct memory_line_code *)frame->code;
-    struct memory_line_row *row = code->rows[line];
+    struct memory_line_row *row = code->slots[line].row;
     return row != NULL ? row : memory_line_row_new(st, code, line);
 }
 
@@ -188,8 +193,8 @@ memory_line_code_init(void *user, struct prf_line_code *base)
     struct memory_line_code *code = (struct memory_line_code *)base;
     code->id = prf_codes_add_python(&st->codes, base->code);
     code->begins = memory_line_begins(st, base->code);
-    code->rows = calloc((size_t)base->n_lines + 1, sizeof(void *));
-    if (code->id == 0 || code->rows == NULL) {
+    code->slots = calloc((size_t)base->n_lines + 1, sizeof *code->slots);
+    if (code->id == 0 || code->slots == NULL) {
         return -1;
     }
     if (prf_line_sources_ready(&st->sources, base->code)) {
@@ -201,7 +206,18 @@ memory_line_code_init(void *user, struct prf_line_code *base)
 static void
 memory_line_code_release(struct prf_line_code *base)
 {
-    free(((struct memory_line_code *)base)->rows);
+    free(((struct memory_line_code *)base)->slots);
+}
+
+/* Memory after the line, the highest. Until it has ended once, that before it: a
+   process that dies in the line leaves the last reading, not a 0. */
+static void
+memory_line_usage(struct prf_line_frame *frame, struct memory_line_row *row,
+                  int64_t held)
+{
+    bool *ended = &((struct memory_line_code *)frame->code)->slots[frame->line].ended;
+    row->usage = held > row->usage || !*ended ? held : row->usage;
+    *ended = true;
 }
 
 /* The frame's line left `held` behind. */
@@ -211,9 +227,21 @@ memory_line_charge(struct memory_line *st, struct prf_line_frame *frame, int64_t
     if (frame->line >= 0) {
         struct memory_line_row *row = memory_line_row(st, frame, frame->line);
         row->increment += held - frame->value;
-        row->usage = held > row->usage ? held : row->usage;
+        memory_line_usage(frame, row, held);
     }
     frame->value = held;
+}
+
+/* The frame of the same function that a recursion waits in, or NULL. Of a function that
+   runs several times at once the innermost frame alone counts, so that the increments
+   of its lines add up to what the process grew. */
+static struct prf_line_frame *
+memory_line_outer(const struct memory_line *st, const struct prf_line_thread *thread,
+                  const struct prf_line_frame *frame)
+{
+    struct prf_line_frame *outer =
+        frame->outer != 0 ? &thread->frames[frame->outer - 1] : NULL;
+    return outer != NULL && memory_line_counts(st, outer->depth) ? outer : NULL;
 }
 
 /* The line of a `def` shows what was held when the function was called. */
@@ -227,6 +255,11 @@ memory_line_enter(struct prf_line_thread *thread, struct prf_line_frame *frame)
         return;
     }
     frame->value = memory_line_held(st);
+    struct prf_line_frame *outer = memory_line_outer(st, thread, frame);
+    if (outer != NULL && outer->line >= 0) {
+        memory_line_row(st, outer, outer->line)->increment +=
+            frame->value - outer->value;
+    }
     if (frame->line < 0 && !code->base.body_on_def_line && code->base.n_lines > 0) {
         struct memory_line_row *row = memory_line_row(st, frame, 0);
         row->usage = frame->value > row->usage ? frame->value : row->usage;
@@ -239,8 +272,10 @@ memory_line_line(struct prf_line_thread *thread, struct prf_line_frame *frame, i
 {
     struct memory_line *st = thread->events->user;
     if (memory_line_counts(st, frame->depth)) {
-        memory_line_charge(st, frame, memory_line_held(st));
-        memory_line_row(st, frame, line)->occurrences++;
+        int64_t held = memory_line_held(st);
+        memory_line_charge(st, frame, held);
+        struct memory_line_row *row = memory_line_row(st, frame, line);
+        row->usage = row->occurrences++ == 0 ? held : row->usage;
     }
 }
 
@@ -248,8 +283,14 @@ static void
 memory_line_leave(struct prf_line_thread *thread, struct prf_line_frame *frame)
 {
     struct memory_line *st = thread->events->user;
-    if (memory_line_counts(st, frame->depth)) {
-        memory_line_charge(st, frame, memory_line_held(st));
+    if (!memory_line_counts(st, frame->depth)) {
+        return;
+    }
+    int64_t held = memory_line_held(st);
+    memory_line_charge(st, frame, held);
+    struct prf_line_frame *outer = memory_line_outer(st, thread, frame);
+    if (outer != NULL) {
+        outer->value = held;
     }
 }
 

@@ -15,6 +15,8 @@
 
 #include <pyprofiler/backend.h>
 
+#include "path.h"
+
 #define SNAPSHOTS_FIRST 256u
 #define SNAPSHOTS_SOURCES 2000u /* lines whose text is kept */
 #define SNAPSHOTS_LINE 400u     /* bytes of it */
@@ -180,6 +182,70 @@ snapshots_file(struct prf_snapshots *s, char *steal_text)
     return (uint32_t)s->n_files++;
 }
 
+/* ---- the text of lines ---- */
+
+struct snapshots_line {
+    uint32_t code, line;
+    const char *file;
+};
+
+static void
+snapshots_write_line(struct prf_snapshots *s, const struct snapshots_line *at,
+                     const char *line)
+{
+    char text[SNAPSHOTS_LINE + 48];
+    snprintf(
+        text, sizeof text, "%u %u\n%.*s", at->code, at->line,
+        (int)(strlen(line) < SNAPSHOTS_LINE ? strcspn(line, "\r\n") : SNAPSHOTS_LINE),
+        line);
+    prf_sink_info(s->sink, PRF_INFO_SOURCE, text);
+}
+
+/* A case's file that cannot be read has no text. */
+static void
+snapshots_read_case(struct prf_snapshots *s, const char *case_file)
+{
+    struct prf_error ignored = {0};
+    size_t size = 0, n = 1;
+    if (case_file == NULL || case_file[0] == '\0' ||
+        prf_file_read(case_file, &s->case_text, &size, &ignored) < 0) {
+        prf_error_clear(&ignored);
+        return;
+    }
+    for (const char *p = s->case_text; (p = strchr(p, '\n')) != NULL; p++) {
+        n++;
+    }
+    s->case_file = strdup(case_file);
+    s->case_lines = calloc(n, sizeof *s->case_lines);
+    const char *line = s->case_text;
+    for (size_t i = 0; s->case_lines != NULL && i < n && *line != '\0'; i++) {
+        s->case_lines[i] = line;
+        line += strcspn(line, "\n");
+        line += *line == '\n';
+    }
+    s->n_case_lines = s->case_lines != NULL ? n : 0;
+}
+
+static bool
+snapshots_is_case(const struct prf_snapshots *s, const char *file)
+{
+    return s->n_case_lines > 0 && s->case_file != NULL &&
+           strcmp(s->case_file, file) == 0;
+}
+
+/* A line of the case's file is in a stack: its text, once. */
+static void
+snapshots_write_case_line(struct prf_snapshots *s, uint32_t file, uint32_t line)
+{
+    if (line == 0 || line > s->n_case_lines || s->case_lines[line - 1] == NULL ||
+        !snapshots_is_case(s, s->files[file].text)) {
+        return;
+    }
+    const struct snapshots_line at = {s->files[file].code, line, s->case_file};
+    snapshots_write_line(s, &at, s->case_lines[line - 1]);
+    s->case_lines[line - 1] = NULL;
+}
+
 /* ---- stacks ---- */
 
 static uint32_t
@@ -247,6 +313,7 @@ snapshots_stack(struct prf_snapshots *s, const struct prf_traces *traces,
             return UINT32_MAX;
         }
         stack = snapshots_node(s, stack, s->files[file].code, line);
+        snapshots_write_case_line(s, file, line);
         if (stack == 0) {
             return 0;
         }
@@ -394,29 +461,12 @@ prf_snapshots_write_sites(struct prf_snapshots *s)
 
 /* ---- sources ---- */
 
-struct snapshots_line {
-    uint32_t code, line;
-    const char *file;
-};
-
 static int
 snapshots_compare_lines(const void *a, const void *b)
 {
     const struct snapshots_line *x = a, *y = b;
     return x->code != y->code ? (x->code > y->code) - (x->code < y->code)
                               : (x->line > y->line) - (x->line < y->line);
-}
-
-static void
-snapshots_write_line(struct prf_snapshots *s, const struct snapshots_line *at,
-                     const char *line)
-{
-    char text[SNAPSHOTS_LINE + 48];
-    snprintf(
-        text, sizeof text, "%u %u\n%.*s", at->code, at->line,
-        (int)(strlen(line) < SNAPSHOTS_LINE ? strcspn(line, "\r\n") : SNAPSHOTS_LINE),
-        line);
-    prf_sink_info(s->sink, PRF_INFO_SOURCE, text);
 }
 
 /* Whatever a code object is named after: only a file is read, never a pipe. */
@@ -438,7 +488,9 @@ static void
 snapshots_write_file(struct prf_snapshots *s, const struct snapshots_line *lines,
                      size_t n)
 {
-    FILE *file = snapshots_open_file(lines[0].file);
+    FILE *file = snapshots_is_case(s, lines[0].file)
+                     ? NULL /* they are written */
+                     : snapshots_open_file(lines[0].file);
     char *line = NULL;
     size_t size = 0, i = 0;
     for (uint32_t at = 1; file != NULL && i < n && getline(&line, &size, file) >= 0;
@@ -508,12 +560,13 @@ snapshots_own_folder(void)
 
 int
 prf_snapshots_init(struct prf_snapshots *s, struct prf_sink *sink,
-                   struct prf_error *err)
+                   const char *case_file, struct prf_error *err)
 {
     *s = (struct prf_snapshots){.sink = sink, .n_nodes = 1, .n_files = 1};
     prf_rows_init(&s->stacks, sink, PRF_CHUNK_STACK, sizeof(struct prf_rec_stack));
     prf_rows_init(&s->held, sink, PRF_CHUNK_HELD, sizeof(struct prf_rec_held));
     s->own_folder = snapshots_own_folder();
+    snapshots_read_case(s, case_file);
     s->nodes = snapshots_reserve(NULL, 0, &s->nodes_capacity, sizeof *s->nodes);
     if (s->nodes == NULL) {
         return prf_fail(err, PRF_ENOMEM, "out of memory");
@@ -528,6 +581,9 @@ prf_snapshots_release(struct prf_snapshots *s)
         free(s->files[i].text);
     }
     free(s->own_folder);
+    free(s->case_file);
+    free(s->case_text);
+    free(s->case_lines);
     free(s->nodes);
     free(s->node_ids.slots);
     free(s->files);

@@ -31,6 +31,9 @@ struct prf_snapshot_rows {
 struct prf_snapshots {
     struct prf_sink *sink; /* borrowed */
     char *own_folder;      /* of our Python package, ends in '/'; NULL: not imported */
+    char *case_file, *case_text; /* NULL: not read */
+    const char **case_lines;     /* into case_text; NULL: written, or beyond the end */
+    size_t n_case_lines;
     struct prf_rows stacks, held;
     struct prf_rec_stack *nodes; /* a copy of every stack row; [0] is unused */
     size_t n_nodes, nodes_capacity;
@@ -46,8 +49,10 @@ struct prf_snapshots {
     size_t n_taken;
 };
 
+/* Reads `case_file` (NULL: none): its lines are written with the first stack that they
+   are in, so that a process that dies leaves them. */
 int prf_snapshots_init(struct prf_snapshots *snapshots, struct prf_sink *sink,
-                       struct prf_error *err);
+                       const char *case_file, struct prf_error *err);
 void prf_snapshots_release(struct prf_snapshots *snapshots);
 
 /* List what is traced now. What there is no memory for is counted as lost. */
@@ -61,7 +66,7 @@ uint32_t prf_snapshots_stack(struct prf_snapshots *snapshots, const void *traceb
    Columns: bytes, blocks, difference in bytes, in blocks. */
 void prf_snapshots_write_sites(struct prf_snapshots *snapshots);
 
-/* The text of every line that holds something, as info PRF_INFO_SOURCE. */
+/* The text of every other line that held something, as info PRF_INFO_SOURCE. */
 void prf_snapshots_write_sources(struct prf_snapshots *snapshots);
 
 #endif

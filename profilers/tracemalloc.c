@@ -188,7 +188,9 @@ tracemalloc_open(void *state, const struct prf_session *session, struct prf_erro
         rc = tracemalloc_call(st, TRACEMALLOC_STOP, err);
         st->started = false;
     }
-    return rc < 0 ? rc : prf_snapshots_init(&st->snapshots, st->sink, err);
+    return rc < 0
+               ? rc
+               : prf_snapshots_init(&st->snapshots, st->sink, session->case_file, err);
 }
 
 /* Tracing that was on before has a limit of its own. */

@@ -21,6 +21,7 @@ static struct {
     const void *_Atomic block;     /* that made the peak and is held, or one of these */
     const void *_Atomic traceback; /* with allocator_gone_block */
     bool installed[ALLOCATOR_DOMAINS];
+    _Atomic bool away; /* read at a peak only */
 } layer __attribute__((aligned(64)));
 
 /* Instead of a block: there is none, it is gone, it is not of Python's allocators. */
@@ -46,6 +47,9 @@ allocator_is_peak(size_t now)
 static inline void
 allocator_peak(size_t n_bytes, const void *block)
 {
+    if (atomic_load_explicit(&layer.away, memory_order_relaxed)) {
+        return;
+    }
     atomic_store_explicit(&layer.n_bytes, n_bytes, memory_order_relaxed);
     atomic_store_explicit(&layer.block, block, memory_order_relaxed);
 }
@@ -135,6 +139,7 @@ prf_allocator_install(const volatile size_t *current)
         }
     }
     layer.current = current;
+    layer.away = false;
     allocator_peak(*current, &allocator_no_block);
     for (int i = 0; i < ALLOCATOR_DOMAINS; i++) {
         PyMemAllocatorEx own = allocator_layer((PyMemAllocatorDomain)i);
@@ -164,9 +169,16 @@ allocator_is_called(PyMemAllocatorDomain domain)
     return called;
 }
 
+void
+prf_allocator_look_away(bool away)
+{
+    atomic_store_explicit(&layer.away, away, memory_order_relaxed);
+}
+
 bool
 prf_allocator_remove(void)
 {
+    layer.away = false; /* also where a mark's name ends the session */
     bool mine = true;
     const void *block = layer.block, *traceback = layer.traceback;
     for (int i = 0; i < ALLOCATOR_DOMAINS; i++) {

@@ -21,6 +21,10 @@ bool prf_allocator_install(const volatile size_t *current);
 /* Take it off, if nobody put another over it. False: somebody did, or replaced it. */
 bool prf_allocator_remove(void);
 
+/* From now on (true) to the next call no allocation makes a peak: what runs is ours.
+   With the GIL; without a layer it does nothing. */
+void prf_allocator_look_away(bool away);
+
 /* The peak since it was installed. */
 struct prf_allocator_peak prf_allocator_peak(void);
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "adapter.h"
+#include "allocator.h"
 #include "catalog.h"
 #include "codes.h"
 #include "pyerr.h"
@@ -468,19 +469,46 @@ out:
 
 /* ---- marks ---- */
 
+/* UTF-8 of a str, malloc'ed; NULL: no memory, or it has none. Not PyUnicode_AsUTF8: it
+   keeps its result in the str, where those who look at memory would see it. */
+static char *
+life_utf8(PyObject *str)
+{
+    Py_ssize_t n = PyUnicode_GET_LENGTH(str);
+    char *text = malloc(4 * (size_t)n + 1), *to = text;
+    for (Py_ssize_t i = 0; to != NULL && i < n; i++) {
+        Py_UCS4 c = PyUnicode_READ_CHAR(str, i);
+        int n_more = c < 0x80 ? 0 : c < 0x800 ? 1 : c < 0x10000 ? 2 : 3;
+        static const unsigned char heads[] = {0, 0xC0, 0xE0, 0xF0};
+        if (c >= 0xD800 && c <= 0xDFFF) {
+            free(text);
+            return NULL;
+        }
+        *to++ = (char)(heads[n_more] | c >> 6 * n_more);
+        while (n_more-- > 0) {
+            *to++ = (char)(0x80 | (c >> 6 * n_more & 0x3F));
+        }
+    }
+    if (to != NULL) {
+        *to = '\0';
+    }
+    return text;
+}
+
 static void
 life_mark(struct life *l, PyObject *name)
 {
-    const char *text = PyUnicode_Check(name) ? PyUnicode_AsUTF8(name) : NULL;
-    if (text != NULL) {
-        l->backend->mark(l->state, text);
-        return;
+    char *text = PyUnicode_Check(name) ? life_utf8(name) : NULL;
+    if (text == NULL) { /* any object, or text that has no UTF-8 */
+        text = prf_pyerr_text(name);
     }
-    PyErr_Clear(); /* any object, or text that has no UTF-8 */
-    char *copy = prf_pyerr_text(name);
-    l->backend->mark(l->state, copy == NULL ? "?" : copy);
-    free(copy);
+    l->backend->mark(l->state, text == NULL ? "?" : text);
+    free(text);
 }
+
+/* "_profiler", for good: made at each mark it would be memory that the case is seen to
+   allocate. */
+static PyObject *life_profiler_name;
 
 /* ProfilerCase.trace, in C so that it can be left out of results. An object that
    carries a profiler of its own (runCases) marks there. */
@@ -488,13 +516,11 @@ static PyObject *
 life_py_trace(PyObject *self, PyObject *name)
 {
     struct life *l = running;
-    /* Interned: the name's str would stay in the cache of attributes, and be seen by
-       those who look at memory. */
-    PyObject *attribute = PyUnicode_InternFromString("_profiler");
-    PyObject *own = attribute != NULL ? PyObject_GetAttr(self, attribute) : NULL;
-    Py_XDECREF(attribute);
+    prf_allocator_look_away(true);
+    PyObject *own = PyObject_GetAttr(self, life_profiler_name);
     if (own != NULL && own != Py_None) {
         Py_DECREF(own);
+        prf_allocator_look_away(false);
         return PyObject_CallMethod(self, "_trace_into", "OO", own, name);
     }
     PyErr_Clear(); /* a subclass that does not call our __init__ has none */
@@ -502,6 +528,7 @@ life_py_trace(PyObject *self, PyObject *name)
     if (l != NULL && l->backend->mark != NULL) {
         life_mark(l, name);
     }
+    prf_allocator_look_away(false);
     Py_RETURN_NONE;
 }
 
@@ -561,7 +588,8 @@ prf_life_install(void)
     PyObject *package = PyImport_ImportModule("pyprofiler._case");
     PyObject *cls = package ? PyObject_GetAttrString(package, "ProfilerCase") : NULL;
     int rc = -1;
-    if (cls != NULL) {
+    life_profiler_name = PyUnicode_InternFromString("_profiler");
+    if (cls != NULL && life_profiler_name != NULL) {
         rc = life_install_method(cls, &life_trace_def);
         rc = rc < 0 ? rc : life_install_method(cls, &life_counter_def);
     }

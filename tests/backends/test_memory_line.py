@@ -148,6 +148,74 @@ def test_a_recursion_below_the_limit():
     assert of_function(recording, descend, "occurrences") == {0: 3, 1: 3, 2: 3, 3: 3}
 
 
+STEP = 1 << 20
+
+
+def recursive(kept, n):
+    kept.append(bytearray(STEP))
+    if n > 1:
+        recursive(kept, n - 1)
+    kept.append(bytearray(STEP))
+
+
+def even(kept, n):
+    kept.append(bytearray(STEP))
+    if n > 1:
+        odd(kept, n - 1)
+
+
+def odd(kept, n):
+    kept.append(bytearray(STEP))
+    if n > 1:
+        even(kept, n - 1)
+
+
+def nested(kept, n):
+    kept.append(bytearray(STEP))
+    yield n
+    if n > 1:
+        yield from nested(kept, n - 1)
+    kept.append(bytearray(STEP))
+
+
+def test_increments_of_a_recursion_add_up():
+    kept = []
+    recording = memory(lambda: recursive(kept, 30),
+                       {"backend": "tracemalloc", "max-depth": "-1"}, case_file=__file__)
+    increments = of_function(recording, recursive, "increment")
+    assert increments[1] == pytest.approx(30 * STEP, rel=0.01)
+    assert increments[3] == pytest.approx(0, abs=STEP / 10)
+    assert increments[4] == pytest.approx(30 * STEP, rel=0.01)
+    assert sum(increments.values()) == pytest.approx(60 * STEP, rel=0.01)
+
+
+def test_increments_of_a_recursion_below_the_limit():
+    kept = []
+    recording = memory(lambda: recursive(kept, 30),
+                       {"backend": "tracemalloc", "max-depth": "3"}, case_file=__file__)
+    increments = of_function(recording, recursive, "increment")
+    assert sum(increments.values()) == pytest.approx(60 * STEP, rel=0.01)
+
+
+def test_increments_of_a_mutual_recursion():
+    kept = []
+    recording = memory(lambda: even(kept, 30),
+                       {"backend": "tracemalloc", "max-depth": "-1"}, case_file=__file__)
+    for function, grown in (even, 30), (odd, 29):
+        increments = of_function(recording, function, "increment")
+        assert increments[1] == pytest.approx(15 * STEP, rel=0.01)
+        assert sum(increments.values()) == pytest.approx(grown * STEP, rel=0.01)
+
+
+def test_increments_of_generators_inside_themselves():
+    kept = []
+    recording = memory(lambda: sum(nested(kept, 20)),
+                       {"backend": "tracemalloc", "max-depth": "-1"}, case_file=__file__)
+    increments = of_function(recording, nested, "increment")
+    assert increments[1] == pytest.approx(20 * STEP, rel=0.01)
+    assert sum(increments.values()) == pytest.approx(40 * STEP, rel=0.01)
+
+
 def test_threads_begin_at_the_case_file():
     def body():
         thread = threading.Thread(target=middle, args=([],))
@@ -214,6 +282,22 @@ def test_a_case_that_closes_all_files():
     assert int(done.stdout) == pytest.approx(SIZE, rel=0.05)
 
 
+def aborts():
+    os.abort()
+
+
+def gives_back():
+    held = bytearray(SIZE)
+    del held
+    return 0
+
+
+def test_usage_is_that_after_the_line():
+    recording = memory(gives_back, {"backend": "tracemalloc"}, case_file=__file__)
+    usage = of_function(recording, gives_back, "usage")
+    assert usage[1] >= SIZE and usage[2] < SIZE / 10
+
+
 def test_alias():
     recording = profile("memory-profiler-line", holds, case_file=__file__)[1]
     assert "holds" in names(recording)
@@ -236,7 +320,7 @@ def test_a_crash_keeps_what_was_measured():
         import prf_host, test_memory_line as t
         def body():
             t.holds()
-            os.abort()
+            t.aborts()
         prf_host.run("memory-line", body, sys.argv[1], {}, case_file=t.__file__)
     """)
     with tempfile.TemporaryDirectory() as folder:
@@ -246,3 +330,6 @@ def test_a_crash_keeps_what_was_measured():
         assert subprocess.run([sys.executable, "-c", code, path], env=env).returncode
         recording = prf_host.read(path)
     assert of_function(recording, holds, "increment")[1] == pytest.approx(SIZE, rel=0.05)
+    # The line that ran is that of the last reading: there was none after it.
+    usage = of_function(recording, aborts, "usage")
+    assert usage[1] == pytest.approx(usage[0], rel=0.05) and usage[0] > 0

@@ -211,6 +211,34 @@ def test_a_crash_keeps_its_snapshots(memory):
     done = memory.run("case.py::Memory::profile_crash", "tracemalloc")
     assert "SIGABRT" in done.out and done.code == 1
     assert "held at 'before the end'" in done.out and "case.py:21:" in done.out
+    assert "kept = bytearray(100_000)" in done.out
+
+
+def test_a_mark_is_no_allocation_of_the_case(memory):
+    """Neither the peak nor what is held is of self.trace, whatever the mark is called."""
+    memory.write("marks.py", '''\
+from pyprofiler import ProfilerCase
+
+NAME = "mark \u00e9\u20ac" + chr(0x1F600) * 100
+
+
+class Marks(ProfilerCase):
+    def profile_marks(self):
+        big = bytearray(5_000_000)
+        self.trace(NAME)
+        self.trace("\u00e9" * 1000)
+        self.trace("plain")
+        self.trace(("any", "object"))
+        del big
+''')
+    done = memory.run("marks.py", "tracemalloc", "--top-k", "0")
+    assert done.code == 0, done
+    peak = done.out.partition("the peak was made by\n")[2]
+    assert "big = bytearray" in peak and "self.trace" not in peak, done
+    for index in 2, 3:
+        shown = memory.run("marks.py", "tracemalloc", "--top-k", "0", "--index", str(index))
+        assert "self.trace" not in shown.out, shown
+
 
 
 def test_a_crash_has_no_metric(memory):
