@@ -241,6 +241,9 @@ line_collect(void *state, struct prf_sink *sink, struct prf_error *err)
     if (st->events.replaced) {
         prf_sink_info(sink, PRF_INFO_NOTE, PRF_LINE_REPLACED);
     }
+    if (st->events.set_aside) {
+        prf_sink_info(sink, PRF_INFO_NOTE, PRF_LINE_SET_ASIDE);
+    }
     return 0;
 }
 

@@ -131,14 +131,18 @@ prf_trace_children_start(struct prf_trace_children *c, struct prf_sink *sink,
 {
     const char *plugin = sink->ops->base != NULL ? children_plugin() : NULL;
     char *text = plugin ? children_text(sink, plugin, options, state) : NULL;
-    PyObject *folder = text ? children_folder() : NULL;
-    PyObject *map = folder ? children_environ() : NULL;
+    PyObject *folder = NULL;
+    PyObject *map = text ? children_environ() : NULL;
     if (map == NULL) {
         goto out;
     }
     c->old_trace = children_get(map, PRF_TRACE_VARIABLE);
     if (c->old_trace != NULL) { /* we are a child: ours will be as we are */
         Py_CLEAR(c->old_trace);
+        goto out;
+    }
+    folder = children_folder();
+    if (folder == NULL) {
         goto out;
     }
     c->old_path = children_get(map, "PYTHONPATH");

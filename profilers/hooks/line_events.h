@@ -89,6 +89,7 @@ struct prf_line_events {
     struct prf_line_code *codes;     /* the last chosen first */
     uint64_t serial; /* of this session: see prf_line_look in line_source.h */
     bool replaced;   /* the case had put its own trace function or tool in place */
+    bool set_aside;  /* functions were left alone while it had a trace function */
     const struct prf_line_source *running; /* NULL: stopped */
     void *source;                          /* what the mechanism keeps */
 };
@@ -97,6 +98,11 @@ struct prf_line_events {
 #define PRF_LINE_REPLACED                                                              \
     "the case put a trace function of its own in place (sys.settrace, a debugger) or " \
     "took the profiler's place in sys.monitoring; lines were not seen from then on"
+
+/* What a result says when `set_aside`. */
+#define PRF_LINE_SET_ASIDE                                                             \
+    "lines that ran while the case had a trace function of its own (sys.settrace, a "  \
+    "debugger) were not counted"
 
 /* PRF_EUNAVAILABLE. */
 int prf_line_events_open(struct prf_line_events *events, const struct prf_line_ops *ops,

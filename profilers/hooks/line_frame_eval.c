@@ -5,7 +5,10 @@
 
    Frames for which that cannot be done (a generator from before the start) have a
    trace function, switched on for them alone. It has no object: sys.gettrace() in the
-   case says None, and a case that sets its own takes the place. */
+   case says None, and a case that sets its own takes the place.
+
+   While a thread has such a function of the case, what begins there runs its own code,
+   uncounted: debuggers compare frame.f_code with that of the function. */
 #define Py_BUILD_CORE_MODULE 1
 #include "line_source.h"
 
@@ -175,6 +178,13 @@ line_eval_trace(PyObject *Py_UNUSED(self), PyFrameObject *frame, int what,
     return 0;
 }
 
+/* A debugger, or another tool of the case, that could notice the copy. */
+static inline bool
+line_eval_foreign(const PyThreadState *tstate)
+{
+    return tstate->c_tracefunc != NULL && tstate->c_tracefunc != line_eval_trace;
+}
+
 static inline bool
 line_eval_ours_alone(const PyThreadState *tstate)
 {
@@ -301,6 +311,10 @@ line_eval_hook(PyThreadState *tstate, _PyInterpreterFrame *frame, int throwflag)
     }
     if (known == NULL) {
         return line_eval_untraced(tstate, frame, throwflag);
+    }
+    if (line_eval_foreign(tstate) && frame->f_code == known->code) {
+        events->set_aside = true;
+        return _PyEval_EvalFrameDefault(tstate, frame, throwflag);
     }
     if (prf_frame_eval_makes_generator(frame)) {
         return line_eval_make_generator(tstate, frame, throwflag, known);

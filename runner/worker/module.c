@@ -34,7 +34,8 @@ static PyMethodDef module_methods[] = {
          "code.")},
     {"trace_child", prf_trace_child, METH_O,
      PyDoc_STR(
-         "trace_child(text)\n--\n\nTrace this process, a child of a traced case.")},
+         "trace_child(text)\n--\n\nTrace this process, a child of a traced case, from "
+         "when the result is freed.")},
     {NULL},
 };
 

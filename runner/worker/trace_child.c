@@ -10,6 +10,7 @@
 
 #include "clock.h"
 #include "codes.h"
+#include "compat.h"
 #include "writer.h"
 
 static struct {
@@ -124,10 +125,9 @@ child_at_exit(void)
 }
 
 static int
-child_start(char *text, struct prf_error *err)
+child_open(char *text, struct prf_error *err)
 {
     struct child_fields fields = {0};
-    struct prf_round round = {.loops = 1};
     prf_clock_init();
     child.backend = child_backend();
     child.state = child.backend ? calloc(1, child.backend->state_size) : NULL;
@@ -149,22 +149,42 @@ child_start(char *text, struct prf_error *err)
     if (rc == 0 && child_at_exit() < 0) {
         rc = prf_fail(err, PRF_EPYTHON, "cannot register an exit function");
     }
-    return rc < 0 ? rc : child.backend->start(child.state, &round, err);
+    return rc;
+}
+
+/* When what holds the start has gone; see trace_child.h. Other code may be unwinding.
+ */
+static void
+child_start(PyObject *Py_UNUSED(capsule))
+{
+    struct prf_error err = {0};
+    struct prf_round round = {.loops = 1};
+    struct prf_exception saved;
+    prf_exception_save(&saved);
+    if (child.state != NULL && child.backend->start(child.state, &round, &err) < 0) {
+        child_release();
+    }
+    PyErr_Clear();
+    prf_exception_restore(&saved);
 }
 
 PyObject *
 prf_trace_child(PyObject *Py_UNUSED(module), PyObject *text)
 {
     struct prf_error err = {0};
+    PyObject *start = NULL;
     PyObject *bytes = PyUnicode_Check(text) ? PyUnicode_EncodeFSDefault(text) : NULL;
     if (bytes != NULL && child.state == NULL) {
         prf_codes_hide(&child_end_def);
         pthread_atfork(NULL, NULL, child_after_fork);
-        if (child_start(PyBytes_AS_STRING(bytes), &err) < 0) {
+        if (child_open(PyBytes_AS_STRING(bytes), &err) == 0) {
+            start = PyCapsule_New(&child, NULL, child_start);
+        }
+        if (start == NULL) {
             child_release();
         }
     }
     PyErr_Clear();
     Py_XDECREF(bytes);
-    Py_RETURN_NONE;
+    return start != NULL ? start : Py_NewRef(Py_None);
 }

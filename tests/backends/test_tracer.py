@@ -917,6 +917,31 @@ def test_own_sitecustomize_still_runs(tmp_path):
     assert code == 0 and count(children[0], "mine") == 1
 
 
+def test_nothing_of_ours_in_a_child(tmp_path):
+    """The modules, the paths and the calls of a child are those of a child of nobody."""
+    state = "import sys; print(sorted(sys.modules), sys.path, sorted(" \
+            "sys.path_importer_cache), 'sitecustomize' in sys.modules)"
+    code, trace, children = run_script(tmp_path, f"""
+        def state(**more):
+            return subprocess.run([sys.executable, "-c", {state!r}], check=True,
+                                  capture_output=True, text=True, **more).stdout
+        def body():
+            plain = dict(os.environ)
+            del plain["PYPROFILER_TRACE"]
+            paths = plain["PYTHONPATH"].split(":")
+            plain["PYTHONPATH"] = ":".join(p for p in paths if "_tracing" not in p)
+            ours, theirs = state(), state(env=plain)
+            ours = ours.replace("'atexit', ", "").replace("'gc', ", "")
+            theirs = theirs.replace("'atexit', ", "").replace("'gc', ", "")
+            assert ours == theirs
+        """)
+    assert code == 0
+    first = [event.code.name for child in children for event in child.of(CALL)][:1]
+    assert first == ["execusercustomize"]  # the step of `site` that is next
+    texts = [str(event) for child in children for event in child.all()]
+    assert not any("sitecustomize" in text for text in texts)
+
+
 def test_child_says_nothing(tmp_path):
     code, _, children = run_script(tmp_path, """
         def body():
