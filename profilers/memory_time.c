@@ -3,8 +3,13 @@
 
    The thread owns the series and all its descriptors: it has a descriptor table of its
    own where the kernel gives it one, so that the case neither sees nor closes them.
-   Marks come from the main thread, into chunks of another kind. Only Python's own count
-   of bytes (tracemalloc) is read with the GIL: there is no other way to ask for it. */
+   Marks come from the main thread, into chunks of another kind, and let it take a
+   sample.
+
+   Python's own count of bytes (tracemalloc) is read where it is, without the GIL. A
+   thread state would be a raw allocation that tracemalloc tracks, and the case may stop
+   tracemalloc in that moment. Where the count is not found, the main thread alone asks
+   for it: at the start, at marks and at the end. */
 #define _GNU_SOURCE 1
 #include "backends.h"
 
@@ -14,6 +19,7 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,6 +30,7 @@
 #include "marks.h"
 #include "procmem.h"
 #include "proctree.h"
+#include "traces.h"
 
 #define MEMORY_STACK ((size_t)256 << 10) /* address space; three pages are touched */
 #define MEMORY_PAGE 4096u
@@ -48,8 +55,11 @@ enum memory_backend { BACKEND_RSS, BACKEND_PSS, BACKEND_USS, BACKEND_TRACED };
 
 /* Python's tracemalloc: what it counts since the start of the case. */
 struct memory_traced {
-    PyObject *module; /* strong; _tracemalloc */
-    bool started;     /* by us */
+    PyObject *module;               /* strong; _tracemalloc */
+    const volatile size_t *counter; /* of Python's; NULL: not found */
+    const char *slow;               /* why it is not */
+    bool started;                   /* by us, and not stopped yet */
+    bool was_tracing;               /* before the case */
 };
 
 struct memory {
@@ -67,8 +77,9 @@ struct memory {
     bool running, peak_was_reset;
     struct prf_marks marks;
     pthread_t thread;
-    sem_t ready, stop;
-    /* the thread's, until it has been joined */
+    sem_t ready, wake; /* a sample was taken; take one now */
+    atomic_bool ending;
+    /* the thread's, while it runs and `ready` is not awaited */
     struct prf_procmem reader;
     struct prf_rows points;
     unsigned char *sealed; /* points before it are out of memory */
@@ -86,18 +97,6 @@ memory_has_tree(const struct memory *st)
 
 /* ---- the bytes that Python traced ---- */
 
-static int
-traced_open(struct memory_traced *traced, struct prf_error *err)
-{
-    traced->module = PyImport_ImportModule("_tracemalloc");
-    if (traced->module == NULL) {
-        PyErr_Clear();
-        return prf_fail(err, PRF_EUNAVAILABLE,
-                        "this Python has no tracemalloc; use another --backend");
-    }
-    return 0;
-}
-
 static bool
 traced_call(struct memory_traced *traced, const char *name, int64_t bytes[2])
 {
@@ -112,18 +111,31 @@ traced_call(struct memory_traced *traced, const char *name, int64_t bytes[2])
     return done;
 }
 
+static bool
+traced_is_tracing(struct memory_traced *traced)
+{
+    PyObject *tracing = PyObject_CallMethod(traced->module, "is_tracing", NULL);
+    bool on = tracing == Py_True;
+    Py_XDECREF(tracing);
+    PyErr_Clear();
+    return on;
+}
+
 static int
 traced_start(struct memory_traced *traced, struct prf_error *err)
 {
-    PyObject *tracing = PyObject_CallMethod(traced->module, "is_tracing", NULL);
-    bool already = tracing == Py_True;
-    Py_XDECREF(tracing);
-    PyErr_Clear();
-    /* Where the case's file traces already, its counts and its peak are left alone. */
-    traced->started = !already && traced_call(traced, "start", NULL);
-    return already || traced->started
-               ? 0
-               : prf_fail(err, PRF_EPYTHON, "tracemalloc does not start");
+    /* Where the case's file traces already, its counts are left alone. */
+    traced->was_tracing = traced_is_tracing(traced);
+    traced->started = !traced->was_tracing && traced_call(traced, "start", NULL);
+    if (!traced->was_tracing && !traced->started) {
+        return prf_fail(err, PRF_EPYTHON, "tracemalloc does not start");
+    }
+    bool found = traced_is_tracing(traced) && prf_traces_locate(&traced->slow);
+    traced->counter = found ? prf_traces_counter() : NULL;
+    if (traced->started) {
+        traced_call(traced, "reset_peak", NULL); /* the search raised it */
+    }
+    return 0;
 }
 
 static void
@@ -135,20 +147,30 @@ traced_stop(struct memory_traced *traced)
     }
 }
 
-/* From the thread. It waits for the GIL, so a sample can come late, never wrong. No
-   collection starts here, which would run the case's finalizers in our thread. */
+/* The first search for the count takes some milliseconds: not in start. */
+static int
+traced_open(struct memory_traced *traced, struct prf_error *err)
+{
+    traced->module = PyImport_ImportModule("_tracemalloc");
+    if (traced->module == NULL) {
+        PyErr_Clear();
+        return prf_fail(err, PRF_EUNAVAILABLE,
+                        "this Python has no tracemalloc; use another --backend");
+    }
+    int rc = traced_start(traced, err);
+    traced_stop(traced);
+    return rc;
+}
+
+/* On any thread where the count was found, else on the main thread with the GIL. */
 static int64_t
 traced_read(struct memory_traced *traced)
 {
     int64_t bytes[2] = {-1, -1};
-    PyGILState_STATE state = PyGILState_Ensure();
-    int collecting = PyGC_Disable();
-    bool done = traced_call(traced, "get_traced_memory", bytes);
-    if (collecting) {
-        PyGC_Enable();
+    if (traced->counter != NULL) {
+        return (int64_t)*traced->counter;
     }
-    PyGILState_Release(state);
-    return done ? bytes[0] : -1;
+    return traced_call(traced, "get_traced_memory", bytes) ? bytes[0] : -1;
 }
 
 /* ---- the thread ---- */
@@ -260,7 +282,7 @@ memory_sample_costly(struct memory *st)
     return MEMORY_DUTY * cost_ns;
 }
 
-/* Sleep until the deadline; true: it is time to stop. */
+/* Sleep until the deadline; true: somebody wants a sample before it. */
 static bool
 memory_wait(struct memory *st, uint64_t deadline_ns)
 {
@@ -268,7 +290,7 @@ memory_wait(struct memory *st, uint64_t deadline_ns)
                                       .tv_nsec = (long)(deadline_ns % 1000000000u)};
     int rc;
     do {
-        rc = sem_clockwait(&st->stop, CLOCK_MONOTONIC, &deadline);
+        rc = sem_clockwait(&st->wake, CLOCK_MONOTONIC, &deadline);
     } while (rc < 0 && errno == EINTR);
     return rc == 0;
 }
@@ -280,25 +302,44 @@ memory_run(void *argument)
     uint64_t interval_ns = (uint64_t)st->interval_ns, deadline_ns;
     memory_own_descriptors();
     memory_sample(st);
-    deadline_ns = st->start_ns;
+    deadline_ns = st->start_ns + interval_ns;
     sem_post(&st->ready);
-    for (int64_t rest_ns = 0;;) {
+    for (bool ending = false; !ending;) {
+        bool woken = memory_wait(st, deadline_ns);
+        int64_t rest_ns = 0;
+        ending = woken && atomic_load(&st->ending);
+        if (st->backend == BACKEND_PSS || st->backend == BACKEND_USS) {
+            rest_ns = memory_sample_costly(st);
+        } else {
+            memory_sample(st); /* the last one too, when it is time to stop */
+        }
+        if (woken) {
+            sem_post(&st->ready);
+        }
         /* Ticks that were missed are not made up for. */
         uint64_t now = prf_clock_monotonic_ns() + (uint64_t)rest_ns;
-        uint64_t late_ns = now > deadline_ns ? now - deadline_ns : 0;
-        deadline_ns += (late_ns / interval_ns + 1) * interval_ns;
-        bool stop = memory_wait(st, deadline_ns);
-        if (st->backend == BACKEND_RSS) {
-            memory_sample(st); /* the last one too, when it is time to stop */
-        } else {
-            rest_ns = memory_sample_costly(st);
-        }
-        if (stop) {
-            break;
+        if (now >= deadline_ns) {
+            deadline_ns += ((now - deadline_ns) / interval_ns + 1) * interval_ns;
         }
     }
     prf_procmem_close(&st->reader);
     return NULL;
+}
+
+/* Have the thread take a sample, and wait for it: it needs no GIL. */
+static void
+memory_sample_now(struct memory *st)
+{
+    sem_post(&st->wake);
+    while (sem_wait(&st->ready) < 0) {
+    }
+}
+
+/* Is there nothing that a thread could read? */
+static bool
+memory_is_threadless(const struct memory *st)
+{
+    return st->backend == BACKEND_TRACED && st->traced.counter == NULL;
 }
 
 /* No signal of the case's is ever handled by our thread. */
@@ -322,8 +363,9 @@ memory_create_thread(struct memory *st, struct prf_error *err)
     return 0;
 }
 
+/* The last sample, and the end of the thread. */
 static void
-memory_end_thread(struct memory *st)
+memory_end_samples(struct memory *st)
 {
     if (!st->running) {
         return;
@@ -332,10 +374,27 @@ memory_end_thread(struct memory *st)
     if (getpid() != st->owner) {
         return; /* a fork of the case has no such thread */
     }
-    sem_post(&st->stop);
-    Py_BEGIN_ALLOW_THREADS /* it may be waiting for the GIL */
-        pthread_join(st->thread, NULL);
-    Py_END_ALLOW_THREADS
+    if (memory_is_threadless(st)) {
+        memory_sample(st);
+        return;
+    }
+    atomic_store(&st->ending, true);
+    sem_post(&st->wake);
+    pthread_join(st->thread, NULL);
+}
+
+static int
+memory_begin_samples(struct memory *st, struct prf_error *err)
+{
+    if (memory_is_threadless(st)) {
+        memory_sample(st);
+        return 0;
+    }
+    atomic_store(&st->ending, false);
+    int rc = memory_create_thread(st, err);
+    while (rc == 0 && sem_wait(&st->ready) < 0) {
+    }
+    return rc;
 }
 
 /* ---- the backend ---- */
@@ -384,7 +443,7 @@ memory_open(void *state, const struct prf_session *session, struct prf_error *er
     prf_rows_init(&st->points, st->sink, PRF_CHUNK_SERIES,
                   sizeof(struct prf_rec_point));
     sem_init(&st->ready, 0, 0);
-    sem_init(&st->stop, 0, 0);
+    sem_init(&st->wake, 0, 0);
     if (st->backend == BACKEND_TRACED) {
         if (memory_has_tree(st)) {
             return prf_fail(err, PRF_EUSAGE,
@@ -415,17 +474,14 @@ memory_start(void *state, struct prf_round *round, struct prf_error *err)
         st->peak_was_reset = prf_procmem_reset_peak();
     }
     if (rc == 0) {
-        rc = memory_create_thread(st, err);
+        rc = memory_begin_samples(st, err);
     }
     if (rc < 0) {
         traced_stop(&st->traced);
         return rc;
     }
     st->running = true;
-    Py_BEGIN_ALLOW_THREADS while (sem_wait(&st->ready) < 0)
-    {
-    }
-    Py_END_ALLOW_THREADS prf_marks_begin(&st->marks, st->start_ns);
+    prf_marks_begin(&st->marks, st->start_ns);
     return 0;
 }
 
@@ -448,7 +504,7 @@ memory_stop(void *state, const struct prf_round *round, struct prf_error *err)
     struct memory *st = state;
     (void)round;
     (void)err;
-    memory_end_thread(st);
+    memory_end_samples(st);
     if (st->n_samples > 0) {
         memory_true_peak(st);
     }
@@ -464,6 +520,12 @@ memory_mark(void *state, const char *name)
         return; /* a fork has no part in the result */
     }
     prf_marks_add(&st->marks, st->sink, name);
+    if (st->running && memory_is_threadless(st)) {
+        memory_sample(st);
+    } else if (st->running) {
+        memory_sample_now(st);
+    }
+    st->marks.last_ns = prf_clock_monotonic_ns(); /* without what the sample took */
 }
 
 static void
@@ -488,10 +550,18 @@ memory_note(const struct memory *st, struct prf_sink *sink)
                       "the kernel does not let the high-water mark begin anew "
                       "(/proc/self/clear_refs): the peak is that of the samples");
     }
-    if (st->backend == BACKEND_TRACED && !st->traced.started && st->n_samples > 0) {
+    if (st->traced.was_tracing && st->n_samples > 0) {
         prf_sink_info(sink, PRF_INFO_NOTE,
                       "tracemalloc was tracing before the case began: what was "
                       "allocated earlier counts, and the peak is that of the samples");
+    }
+    if (memory_is_threadless(st)) {
+        char note[192];
+        snprintf(note, sizeof note,
+                 "there are samples at the start, at marks and at the end only: "
+                 "tracemalloc's count is not found (%s)",
+                 st->traced.slow != NULL ? st->traced.slow : "not looked for");
+        prf_sink_info(sink, PRF_INFO_NOTE, note);
     }
     if (st->n_failed > 0) {
         sink->ops->lost(sink, st->n_failed);
@@ -526,7 +596,7 @@ static void
 memory_close(void *state)
 {
     struct memory *st = state;
-    memory_end_thread(st);
+    memory_end_samples(st);
     traced_stop(&st->traced);
     Py_CLEAR(st->traced.module);
     prf_proctree_release(&st->tree);

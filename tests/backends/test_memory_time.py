@@ -65,12 +65,12 @@ def holder(size):
     return child
 
 
-def run_script(body, last="os._exit(0)"):
+def run_script(body, last="os._exit(0)", options=None):
     """A body that ruins its process, under memory-time in a process of its own: how that
     ended, and its recording."""
     script = ("import os, sys, time, prf_host\n"
               "from test_memory_time import *\n" + body +
-              "\nprf_host.run('memory-time', body, sys.argv[1], {'interval': '1ms'})\n" + last)
+              f"\nprf_host.run('memory-time', body, sys.argv[1], {options or OFTEN})\n" + last)
     with tempfile.NamedTemporaryFile() as file:
         path = os.pathsep.join([os.path.dirname(__file__), *sys.path])
         done = subprocess.run([sys.executable, "-B", "-c", script, file.name],
@@ -336,6 +336,7 @@ def test_tracemalloc_has_the_true_peak_and_is_stopped():
 
     _, recording = profile("memory-time", body, {**NEVER, "backend": "tracemalloc"})
     assert 24 * MIB <= metric(recording, "peak") < 25 * MIB
+    assert recording["notes"] == []
     assert metric(recording, "end") < MIB
     assert not tracemalloc.is_tracing()
 
@@ -348,6 +349,54 @@ def test_tracemalloc_samples_while_others_have_the_gil():
 
         prf_host.run("memory-time", body, file.name,
                      {**OFTEN, "backend": "tracemalloc"})
+
+
+def test_tracemalloc_that_the_body_stops_and_starts():
+    """The sampler must not be in tracemalloc's way, nor on its allocators."""
+    status, recording = run_script("""
+def body():
+    for _ in range(60):
+        tracemalloc.stop()
+        tracemalloc.start()
+        held = [bytearray(100) for _ in range(20000)]
+    prf_host.mark("held")
+""", options={"interval": "1ms", "backend": "tracemalloc"})
+    assert status == 0
+    (_, _, at_ns, values), = recording["series"]
+    ((_, marked_ns, _, _),) = recording["marks"]
+    assert next(value for at, value in zip(at_ns, values) if at >= marked_ns) > 2 * MIB
+    assert recording["lost"] == 0 and recording["notes"] == []
+
+
+def test_tracemalloc_in_a_fork_of_the_body():
+    def body():
+        pid = os.fork()
+        if pid == 0:
+            tracemalloc.stop()
+            prf_host.mark("of the child")
+            os._exit(0)
+        assert os.waitpid(pid, 0)[1] == 0
+        prf_host.mark("of the parent")
+
+    _, recording = profile("memory-time", body, {**OFTEN, "backend": "tracemalloc"})
+    assert [mark[0] for mark in recording["marks"]] == ["of the parent"]
+
+
+def test_tracemalloc_whose_count_is_not_found():
+    def body():
+        held = bytearray(8 * MIB)
+        prf_host.mark("held")
+        del held
+
+    prf_host.slow_traces(True)
+    try:
+        _, recording = profile("memory-time", body, {**OFTEN, "backend": "tracemalloc"})
+    finally:
+        prf_host.slow_traces(False)
+    (_, _, at_ns, values), = recording["series"]
+    assert at_ns == sorted(at_ns)
+    assert len(values) == 3 and values[1] - values[0] >= 8 * MIB > values[2]
+    assert any("count is not found" in note for note in recording["notes"])
 
 
 def test_tracemalloc_that_the_program_started_stays():
@@ -382,6 +431,34 @@ def body():
     assert recording["lost"] == 0
     (values,) = curves(recording).values()
     assert 48 * MIB - SLACK < max(values) - values[0] < 48 * MIB + SLACK
+
+
+def test_a_mark_takes_a_sample():
+    def body():
+        held = touched(32 * MIB)
+        prf_host.mark("held")
+        held.close()
+        prf_host.mark("gone")
+
+    for backend in "rss", "pss", "uss":
+        _, recording = profile("memory-time", body, {**NEVER, "backend": backend})
+        (_, _, at_ns, values), = recording["series"]
+        assert len(values) == 4 and at_ns == sorted(at_ns)
+        assert abs(values[1] - values[2] - 32 * MIB) < SLACK
+        for (_, at_mark, _, _), at_sample in zip(recording["marks"], at_ns[1:3]):
+            assert at_mark <= at_sample
+
+
+def test_a_crash_before_the_first_interval_keeps_the_marks_samples():
+    status, recording = run_script("""
+def body():
+    held = touched(32 * MIB)
+    prf_host.mark("held")
+    os.kill(os.getpid(), 9)
+""", options=NEVER)
+    assert status == -signal.SIGKILL
+    (values,) = curves(recording).values()
+    assert len(values) == 2 and values[1] - values[0] > 32 * MIB - SLACK
 
 
 def test_a_crash_keeps_the_curve_and_the_marks():
