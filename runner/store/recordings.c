@@ -406,7 +406,7 @@ prf_recordings_sweep(struct prf_sqlite *s)
     struct dirent *entry;
     while (dir != NULL && (entry = readdir(dir)) != NULL) {
         char name[sizeof entry->d_name];
-        strcpy(name, entry->d_name);
+        snprintf(name, sizeof name, "%s", entry->d_name);
         if (recordings_is_orphan(s, dirfd(dir), name)) {
             unlinkat(dirfd(dir), entry->d_name, 0);
         }
