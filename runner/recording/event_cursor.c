@@ -139,7 +139,7 @@ cursor_innermost(struct cursor_thread *t)
 static struct prf_call *
 cursor_push(struct cursor_thread *t)
 {
-    if (t->n == t->room) {
+    if (t->calls == NULL || t->n == t->room) {
         size_t room = t->room == 0 ? 32 : t->room * 2;
         struct prf_call *calls = realloc(t->calls, room * sizeof *calls);
         if (calls == NULL) {
