@@ -308,8 +308,9 @@ prf_call_recorder_collect(struct prf_call_recorder *st, struct prf_sink *sink)
     prf_codes_note(&st->codes, sink);
     if (st->events.replaced) {
         prf_sink_info(sink, PRF_INFO_NOTE,
-                      "the case set a profile function of its own (sys.setprofile); "
-                      "calls were not seen from then on");
+                      "the case put a profile function (sys.setprofile) or a frame "
+                      "evaluation of its own in place; C functions, with the latter "
+                      "Python functions, were not seen from then on");
     }
     if (st->tree.truncated != NULL) {
         prf_sink_info(

@@ -66,8 +66,8 @@ prf_line_choice_begin(struct prf_line_choice *choice, struct prf_error *err)
         if (caller == NULL) {
             caller = strdup(file);
         }
-        size_t n = choice_folder_length(caller ? caller : "");
-        bool found = n == 0 || strncmp(file, caller, n) != 0;
+        size_t n = caller ? choice_folder_length(caller) : 0;
+        bool found = caller == NULL || n == 0 || strncmp(file, caller, n) != 0;
         if (found) {
             free(choice->case_file);
             choice->case_file = strdup(file);

@@ -171,6 +171,7 @@ calls_enter_python_other(struct tracer *st, struct tracer_thread *t, PyCodeObjec
     struct calls_entering call = {.key = code};
     call.id = prf_codes_add_python(&st->codes, code);
     if (call.id == PRF_CODE_SKIPPED) {
+        st->n_filtered++;
         return;
     }
     if (calls_is_coroutine(code) && st->log_async) {
@@ -248,7 +249,12 @@ calls_enter_c(struct prf_call_thread *thread, PyMethodDef *method, PyObject *sel
 {
     struct tracer_thread *t = (struct tracer_thread *)thread;
     struct tracer *st = thread->user;
-    if (!calls_enter_fast(st, t, method) && !calls_skips_c(st, caller)) {
+    if (calls_enter_fast(st, t, method)) {
+        return;
+    }
+    if (calls_skips_c(st, caller)) {
+        st->n_filtered++;
+    } else {
         uint32_t id = prf_codes_add_c(&st->codes, method, self, module);
         calls_enter_c_other(st, t, method, id);
     }

@@ -178,14 +178,23 @@ tracer_say(struct tracer *st, struct prf_sink *sink)
                 "came after --tracer-entries was reached and are not in the trace");
     tracer_note(sink, st->n_deep, "deeper than --max-stack-depth were left out");
     tracer_note(sink, st->n_short, "shorter than --min-duration were left out");
+    tracer_note(sink, st->n_filtered,
+                "of files that --include-files, --exclude-files or --ignore-frozen "
+                "leave out, and of C functions from there, are not in the trace");
+    if (st->ignore_c_function) {
+        prf_sink_info(sink, PRF_INFO_NOTE,
+                      "calls of C functions were left out (--ignore-c-function) and "
+                      "not counted");
+    }
     if (st->closed) {
         prf_sink_info(sink, PRF_INFO_NOTE,
                       "no more space for the recording: the trace ends early");
     }
     if (st->events.replaced) {
         prf_sink_info(sink, PRF_INFO_NOTE,
-                      "the case set a profile function of its own (sys.setprofile); "
-                      "calls were not seen from then on");
+                      "the case put a profile function (sys.setprofile) or a frame "
+                      "evaluation of its own in place; C functions, with the latter "
+                      "Python functions, were not seen from then on");
     }
     if (st->server_only || st->port != 0 || st->flamegraph) {
         prf_sink_info(sink, PRF_INFO_NOTE,

@@ -42,8 +42,8 @@ struct tracer {
     bool closed;    /* nothing can be recorded any more */
     bool forked;    /* a child that has no recording yet */
     bool running;
-    uint64_t n_calls;                 /* counted only with a limit */
-    uint64_t n_over, n_deep, n_short; /* calls that were left out */
+    uint64_t n_calls;                             /* counted only with a limit */
+    uint64_t n_over, n_deep, n_short, n_filtered; /* calls that were left out */
     uint32_t n_marks;
     uint64_t start_ns, mark_ns, wall_ns;
 };

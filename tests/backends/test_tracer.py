@@ -942,6 +942,22 @@ def test_nothing_of_ours_in_a_child(tmp_path):
     assert not any("sitecustomize" in text for text in texts)
 
 
+def test_what_filters_leave_out_is_said(trace):
+    def body():
+        truth_programs.fib(5)
+        json.dumps([1])
+
+    whole = trace(body)
+    result = trace(body, {"exclude-files": truth_programs.__file__})
+    n = count(whole, "fib")
+    assert n == 15 and count(result, "fib") == 0
+    note, = [note for note in result.read["notes"] if "--exclude-files" in note]
+    assert note.startswith(f"{n} calls ")
+    assert not any("--exclude-files" in note for note in whole.read["notes"])
+    python = trace(body, PYTHON_ONLY).read["notes"]
+    assert any("--ignore-c-function" in note for note in python)
+
+
 def test_child_says_nothing(tmp_path):
     code, _, children = run_script(tmp_path, """
         def body():
