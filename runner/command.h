@@ -12,7 +12,9 @@ enum prf_exit {
     PRF_EXIT_INTERRUPTED = 2,
     PRF_EXIT_INTERNAL = 3,
     PRF_EXIT_USAGE = 4,
-    PRF_EXIT_NOTHING = 5, /* nothing was selected */
+    PRF_EXIT_NOTHING = 5,        /* nothing was selected */
+    PRF_EXIT_REGRESSION = 6,     /* something got worse, or a budget is broken */
+    PRF_EXIT_UNMEASURABLE = 125, /* `git bisect run`: try another commit */
 };
 
 enum prf_command_flags {

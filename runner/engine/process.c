@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -72,7 +73,33 @@ process_actions(const struct prf_spawn *spawn, posix_spawn_file_actions_t *actio
         /* onto itself: glibc clears CLOEXEC then */
         rc = posix_spawn_file_actions_adddup2(actions, spawn->keep, spawn->keep);
     }
+    if (rc == 0 && spawn->cwd != NULL) {
+        rc = posix_spawn_file_actions_addchdir_np(actions, spawn->cwd);
+    }
     return rc;
+}
+
+/* A new process inherits the processors of its parent: ours are narrowed for the moment
+   in which it is made. Returns 0 or an errno. */
+static int
+process_start(const struct prf_spawn *spawn, const posix_spawn_file_actions_t *actions,
+              const posix_spawnattr_t *attr, pid_t *pid)
+{
+    cpu_set_t before, one;
+    bool pin = spawn->cpu > 0;
+    if (pin) {
+        CPU_ZERO(&one);
+        CPU_SET((size_t)spawn->cpu - 1, &one);
+        if (sched_getaffinity(0, sizeof before, &before) < 0 ||
+            sched_setaffinity(0, sizeof one, &one) < 0) {
+            return errno;
+        }
+    }
+    int why = posix_spawn(pid, spawn->argv[0], actions, attr, spawn->argv, spawn->env);
+    if (pin) {
+        sched_setaffinity(0, sizeof before, &before);
+    }
+    return why;
 }
 
 int
@@ -95,8 +122,7 @@ prf_process_spawn(const struct prf_spawn *spawn, struct prf_process *out,
     pid_t pid = 0;
     int why = process_actions(spawn, &actions);
     if (why == 0) {
-        why =
-            posix_spawn(&pid, spawn->argv[0], &actions, &attr, spawn->argv, spawn->env);
+        why = process_start(spawn, &actions, &attr, &pid);
     }
     posix_spawnattr_destroy(&attr);
     posix_spawn_file_actions_destroy(&actions);

@@ -19,6 +19,8 @@ struct prf_spawn {
     char *const *env;
     int in, out, err; /* become 0, 1 and 2; -1: as ours */
     int keep;         /* inherited under the same number; -1: none */
+    const char *cwd;  /* NULL: ours */
+    int cpu;          /* runs there only: its number + 1; 0: anywhere */
     bool
         own_group; /* a process group of its own: the terminal's Ctrl-C is ours alone */
 };

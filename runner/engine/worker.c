@@ -29,24 +29,64 @@ static const char worker_bootstrap[] =
     "loader.exec_module(module)\n"
     "module.serve(int(sys.argv[2]))\n";
 
-static char **
-worker_environment(void)
+/* Does one of `list` set the variable that `entry` sets? */
+static bool
+worker_overrides(const char *const *list, const char *entry)
 {
-    size_t n = 0;
+    size_t n = strcspn(entry, "=") + 1;
+    for (; list != NULL && *list != NULL; list++) {
+        if (strncmp(*list, entry, n) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Ours, with what `setup` changes; exec only reads the strings. */
+static char **
+worker_environment(const struct prf_worker_setup *setup)
+{
+    const char *const *more = setup->environment;
+    size_t n = 0, n_more = 0;
     while (environ[n] != NULL) {
         n++;
     }
-    char **env = calloc(n + 2, sizeof *env);
+    while (more != NULL && more[n_more] != NULL) {
+        n_more++;
+    }
+    char **env = calloc(n + n_more + 2, sizeof *env);
     size_t k = 0;
     for (size_t i = 0; env != NULL && i < n; i++) {
-        if (strncmp(environ[i], "PYPROFILER=", 11) != 0) {
+        if (strncmp(environ[i], "PYPROFILER=", 11) != 0 &&
+            !worker_overrides(more, environ[i])) {
             env[k++] = environ[i];
         }
     }
+    for (size_t i = 0; env != NULL && i < n_more; i++) {
+        env[k++] = (char *)more[i];
+    }
     if (env != NULL) {
-        env[k] = (char *)"PYPROFILER=1"; /* exec only reads it */
+        env[k] = (char *)"PYPROFILER=1";
     }
     return env;
+}
+
+/* The wrapper's words and the worker's, NULL at the end; the caller frees the array. */
+static const char **
+worker_command(const struct prf_worker_setup *setup, const char *const *words)
+{
+    size_t n = 0, n_wrapper = 0;
+    while (words[n] != NULL) {
+        n++;
+    }
+    while (setup->wrapper != NULL && setup->wrapper[n_wrapper] != NULL) {
+        n_wrapper++;
+    }
+    const char **argv = calloc(n + n_wrapper + 1, sizeof *argv);
+    for (size_t i = 0; argv != NULL && i < n + n_wrapper; i++) {
+        argv[i] = i < n_wrapper ? setup->wrapper[i] : words[i - n_wrapper];
+    }
+    return argv;
 }
 
 static int
@@ -78,12 +118,14 @@ worker_spawn(struct prf_worker *worker, const struct prf_worker_setup *setup,
              int control, struct prf_error *err)
 {
     char number[16];
-    char **env = worker_environment();
+    char **env = worker_environment(setup);
     struct prf_spawn spawn = {.env = env,
                               .in = -1,
                               .out = -1,
                               .err = -1,
                               .keep = control,
+                              .cwd = setup->cwd,
+                              .cpu = setup->cpu,
                               .own_group = !setup->foreground};
     const char *const embed[] = {
         setup->launcher,  "--control-fd", number,        "--libpython",
@@ -91,8 +133,11 @@ worker_spawn(struct prf_worker *worker, const struct prf_worker_setup *setup,
     const char *const inside[] = {setup->python, "-c",   worker_bootstrap,
                                   setup->plugin, number, NULL};
     snprintf(number, sizeof number, "%d", control);
-    spawn.argv = (char *const *)(setup->host == PRF_HOST_EMBED ? embed : inside);
-    int rc = env == NULL ? prf_fail(err, PRF_ENOMEM, "out of memory") : 0;
+    const char **argv =
+        worker_command(setup, setup->host == PRF_HOST_EMBED ? embed : inside);
+    spawn.argv = (char *const *)argv;
+    int rc =
+        env == NULL || argv == NULL ? prf_fail(err, PRF_ENOMEM, "out of memory") : 0;
     if (rc == 0) {
         rc = worker_open_fds(setup, &spawn, err);
     }
@@ -105,6 +150,7 @@ worker_spawn(struct prf_worker *worker, const struct prf_worker_setup *setup,
     if (setup->log != NULL && spawn.out >= 0) {
         close(spawn.out);
     }
+    free(argv);
     free(env);
     return rc;
 }

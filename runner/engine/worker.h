@@ -24,6 +24,13 @@ struct prf_worker_setup {
     const char *log; /* file for its output; NULL: ours */
     bool foreground; /* keeps the terminal: standard input and our process group */
     bool out_to_err; /* standard output is ours for a document: use standard error */
+    const char *cwd; /* NULL: ours */
+    const char *const *environment; /* "NAME=value", instead of ours by that name; ends
+                                       with NULL; NULL: none */
+    const char *const *wrapper; /* a program (a path) and its first arguments, which is
+                                   given the worker's command line; NULL: none */
+    int cpu; /* the worker and its children run there only: its number + 1; 0: anywhere
+              */
 };
 
 struct prf_worker {

@@ -1,0 +1,32 @@
+/* Steps in a history of values: between which commits did the level change? Pure. */
+#ifndef PRF_STEPS_H
+#define PRF_STEPS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <pyprofiler/error.h>
+
+/* A commit's value: the median over its processes and how well it is known. */
+struct prf_level {
+    double value;
+    double sigma; /* relative standard error; < 0: not known */
+    bool missing; /* not measured: keeps its place, a step may lie on either side */
+};
+
+struct prf_step {
+    size_t at;              /* index of the first level after it */
+    size_t before;          /* index of the last measured level before it */
+    double ratio;           /* level after / level before */
+    double ci_low, ci_high; /* 95 % interval of the ratio */
+    double p_value;
+};
+
+/* Steps of at least `threshold` (0.02: two per cent) in time order, at a false-alarm
+   rate of `alpha` per history. *out is the caller's (free). Robust: a single outlier is
+   no step. PRF_ENOMEM. */
+int prf_steps_find(const struct prf_level *levels, size_t n, double threshold,
+                   double alpha, struct prf_step **out, size_t *n_out,
+                   struct prf_error *err);
+
+#endif
