@@ -9,7 +9,6 @@
 
 #include "arena.h"
 #include "change.h"
-#include "result.h"
 
 /* What was compared. */
 struct prf_compared_side {
