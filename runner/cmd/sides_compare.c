@@ -13,9 +13,9 @@
 #include "suggest.h"
 
 /* Of a side, the newest results of a case; and how many results are looked at to learn
-   how noisy a case is, which takes 50 ms. */
+   how noisy a case is, which takes 30 ms. */
 #define PAIRS_NEWEST 20
-#define PAIRS_LOOKED 20000
+#define PAIRS_LOOKED 10000
 /* How many dirty trees are looked at for an error's hint. */
 #define PAIRS_TREES 100
 
