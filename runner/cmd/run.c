@@ -14,6 +14,7 @@
 #include <pyprofiler/version.h>
 
 #include "command.h"
+#include "comparison.h"
 #include "config.h"
 #include "document.h"
 #include "interrupt.h"
