@@ -54,8 +54,9 @@ csv_number(struct csv_file *file, double value)
 static void
 csv_change(struct csv_file *file, const struct prf_change *c)
 {
-    const double values[] = {c->base,    c->next,    c->ratio,  c->ci_low,    c->ci_high,
-                             c->p_value, c->q_value, c->effect, c->detectable};
+    const double values[] = {c->base,    c->next,    c->ratio,
+                             c->ci_low,  c->ci_high, c->p_value,
+                             c->q_value, c->effect,  c->detectable};
     csv_next(file, prf_verdict_word(c->verdict));
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
         csv_number(file, values[i]);

@@ -1,5 +1,5 @@
-/* A comparison as JSON, schema "pyprofiler/compare/1". Keys are only ever added to it; a
-   number that is not known or not finite is null. */
+/* A comparison as JSON, schema "pyprofiler/compare/1". Keys are only ever added to it;
+   a number that is not known or not finite is null. */
 #include <math.h>
 
 #include "compare_report.h"

@@ -119,8 +119,8 @@ void
 prf_words_add_amount(struct prf_strbuf *sb, double amount, const char *unit)
 {
     char buf[PRF_UNIT_TEXT];
-    prf_strbuf_adds(sb, prf_format_amount(amount, unit == NULL ? "" : unit, NULL, buf,
-                                          sizeof buf));
+    prf_strbuf_adds(
+        sb, prf_format_amount(amount, unit == NULL ? "" : unit, NULL, buf, sizeof buf));
 }
 
 void
@@ -230,7 +230,8 @@ prf_words_add_where(struct prf_strbuf *sb, const struct prf_where *w)
     prf_strbuf_adds(sb, " -> ");
     prf_words_add_amount(sb, w->next, w->unit);
     if (w->kinds & (PRF_SITE_NEW | PRF_SITE_GONE)) {
-        prf_strbuf_addf(sb, "%s%s", separator, (w->kinds & PRF_SITE_NEW) ? "new" : "gone");
+        prf_strbuf_addf(sb, "%s%s", separator,
+                        (w->kinds & PRF_SITE_NEW) ? "new" : "gone");
         return;
     }
     if (w->kinds & (PRF_SITE_MORE_CALLS | PRF_SITE_FEWER_CALLS)) {
@@ -260,7 +261,8 @@ prf_words_add_side(struct prf_strbuf *sb, const struct prf_compared_side *side)
     prf_strbuf_addc(sb, ')');
 }
 
-/* --- totals ------------------------------------------------------------------------ */
+/* --- totals ------------------------------------------------------------------------
+ */
 
 #define WORDS_MAX 16 /* different names of verdicts */
 
@@ -322,9 +324,9 @@ words_add_clauses(struct prf_strbuf *sb, const struct prf_comparison *comparison
 void
 prf_words_add_totals(struct prf_strbuf *sb, const struct prf_comparison *comparison)
 {
-    static const enum prf_verdict order[] = {
-        PRF_VERDICT_SLOWER, PRF_VERDICT_FASTER, PRF_VERDICT_SAME,
-        PRF_VERDICT_WITHIN_NOISE, PRF_VERDICT_INCONCLUSIVE};
+    static const enum prf_verdict order[] = {PRF_VERDICT_SLOWER, PRF_VERDICT_FASTER,
+                                             PRF_VERDICT_SAME, PRF_VERDICT_WITHIN_NOISE,
+                                             PRF_VERDICT_INCONCLUSIVE};
     struct words_totals totals = {0};
     struct prf_strbuf own = PRF_STRBUF_INIT;
     for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
