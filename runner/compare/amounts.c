@@ -72,7 +72,7 @@ amounts_side(struct prf_amount *out, const struct prf_amount_row *rows, size_t n
 static void
 amounts_finish(struct prf_amount *out)
 {
-    for (int side = 0; side < PRF_SIDES; side++) {
+    for (int side = 0; side < PRF_DIFF_SIDES; side++) {
         if (!out->on[side]) {
             out->calls[side] = isnan(out->calls[!side]) ? NAN : 0;
         }
@@ -81,7 +81,7 @@ amounts_finish(struct prf_amount *out)
 
 static void
 amounts_groups(const struct prf_amount_row *rows, size_t n,
-               const size_t n_results[PRF_SIDES], struct amounts_scratch *scratch,
+               const size_t n_results[PRF_DIFF_SIDES], struct amounts_scratch *scratch,
                struct prf_amount *out, size_t *n_out)
 {
     for (size_t i = 0, end; i < n; i = end) {
@@ -104,7 +104,7 @@ amounts_groups(const struct prf_amount_row *rows, size_t n,
 
 int
 prf_amounts_fold(struct prf_amount_row *rows, size_t n,
-                 const size_t n_results[PRF_SIDES], struct prf_arena *arena,
+                 const size_t n_results[PRF_DIFF_SIDES], struct prf_arena *arena,
                  struct prf_amount **out, size_t *n_out)
 {
     size_t most = (n_results[0] > n_results[1] ? n_results[0] : n_results[1]) + 1;

@@ -28,7 +28,7 @@ struct matcher {
     const struct prf_side_profiles *sides;
     const struct prf_diff_lines *lines;
     struct prf_arena *arena;
-    struct match_list lists[PRF_SIDES];
+    struct match_list lists[PRF_DIFF_SIDES];
 };
 
 /* What both sides call a file: each commit may have its own checkout and its own
@@ -93,7 +93,7 @@ match_by_place(const void *left, const void *right)
 }
 
 static int
-matcher_take(struct matcher *m, enum prf_side side, uint32_t profile, uint32_t code)
+matcher_take(struct matcher *m, enum prf_diff_side side, uint32_t profile, uint32_t code)
 {
     const struct prf_side_profiles *s = &m->sides[side];
     const struct prf_function *f = &s->profiles[profile]->codes[code];
@@ -105,7 +105,7 @@ matcher_take(struct matcher *m, enum prf_side side, uint32_t profile, uint32_t c
                                .code = code};
     out->new_file = out->file;
     out->new_line = m->lines->known ? out->line : 0;
-    if (side == PRF_SIDE_BASE) {
+    if (side == PRF_DIFF_BASE) {
         out->new_file = prf_diff_lines_file(m->lines, out->file);
         out->new_line =
             m->lines->known ? prf_diff_lines_map(m->lines, out->file, out->line) : 0;
@@ -114,7 +114,7 @@ matcher_take(struct matcher *m, enum prf_side side, uint32_t profile, uint32_t c
 }
 
 static int
-matcher_collect(struct matcher *m, enum prf_side side)
+matcher_collect(struct matcher *m, enum prf_diff_side side)
 {
     const struct prf_side_profiles *s = &m->sides[side];
     struct match_list *list = &m->lists[side];
@@ -254,7 +254,7 @@ matcher_walk(struct matcher *m)
 
 /* The lists are in the order of profiles for one place, so the first one stays. */
 static void
-matcher_fill(struct matcher *m, enum prf_side side)
+matcher_fill(struct matcher *m, enum prf_diff_side side)
 {
     for (size_t i = 0; i < m->lists[side].n; i++) {
         const struct match_code *c = &m->lists[side].items[i];
@@ -273,15 +273,15 @@ matcher_fill(struct matcher *m, enum prf_side side)
 
 int
 prf_match_build(struct prf_match *match,
-                const struct prf_side_profiles sides[PRF_SIDES],
+                const struct prf_side_profiles sides[PRF_DIFF_SIDES],
                 const struct prf_diff_lines *lines, struct prf_arena *arena,
                 struct prf_error *err)
 {
     *match = (struct prf_match){.n = 1};
     struct matcher m = {.match = match, .sides = sides, .lines = lines, .arena = arena};
-    int rc = matcher_collect(&m, PRF_SIDE_BASE);
+    int rc = matcher_collect(&m, PRF_DIFF_BASE);
     if (rc == 0) {
-        rc = matcher_collect(&m, PRF_SIDE_NEXT);
+        rc = matcher_collect(&m, PRF_DIFF_NEXT);
     }
     if (rc == 0) {
         matcher_walk(&m);
@@ -289,8 +289,8 @@ prf_match_build(struct prf_match *match,
         rc = match->items == NULL ? PRF_ENOMEM : 0;
     }
     if (rc == 0) {
-        matcher_fill(&m, PRF_SIDE_BASE);
-        matcher_fill(&m, PRF_SIDE_NEXT);
+        matcher_fill(&m, PRF_DIFF_BASE);
+        matcher_fill(&m, PRF_DIFF_NEXT);
     }
     free(m.lists[0].items);
     free(m.lists[1].items);

@@ -14,7 +14,7 @@
 #include "diff_lines.h"
 #include "profile.h"
 
-enum prf_side { PRF_SIDE_BASE, PRF_SIDE_NEXT, PRF_SIDES };
+enum prf_diff_side { PRF_DIFF_BASE, PRF_DIFF_NEXT, PRF_DIFF_SIDES };
 
 /* What was measured on a side: the profiles of its results, and of each the folder that
    its sources were in, absolute, or NULL. Borrowed. */
@@ -34,18 +34,18 @@ struct prf_matched {
     const struct prf_function *function; /* of the new side, if there */
     const char *file; /* of that side; without folders that differ between sides: of an
                          installed package from "site-packages/" on. "" in C */
-    struct prf_matched_on on[PRF_SIDES];
+    struct prf_matched_on on[PRF_DIFF_SIDES];
 };
 
 struct prf_match {
     struct prf_matched *items; /* [0] is a placeholder */
     size_t n;
-    uint32_t **of[PRF_SIDES]; /* [side][profile][code] -> item */
+    uint32_t **of[PRF_DIFF_SIDES]; /* [side][profile][code] -> item */
 };
 
 /* Everything is the arena's; names are borrowed from the profiles. PRF_ENOMEM. */
 int prf_match_build(struct prf_match *match,
-                    const struct prf_side_profiles sides[PRF_SIDES],
+                    const struct prf_side_profiles sides[PRF_DIFF_SIDES],
                     const struct prf_diff_lines *lines, struct prf_arena *arena,
                     struct prf_error *err);
 

@@ -52,7 +52,7 @@ merge_no_column(const struct prf_tree *tree, const char *column, struct prf_erro
 }
 
 static int
-merge_profile(struct merge *m, enum prf_side side, uint32_t result,
+merge_profile(struct merge *m, enum prf_diff_side side, uint32_t result,
               struct prf_error *err)
 {
     const struct prf_tree *t = &m->sides[side].profiles[result]->tree;
@@ -82,12 +82,12 @@ merge_profile(struct merge *m, enum prf_side side, uint32_t result,
 
 /* Nodes of all profiles, and of the largest one. False: a side has none. */
 static bool
-merge_count(const struct prf_side_profiles sides[PRF_SIDES], size_t *all,
+merge_count(const struct prf_side_profiles sides[PRF_DIFF_SIDES], size_t *all,
             size_t *largest)
 {
-    size_t of_side[PRF_SIDES] = {0, 0};
+    size_t of_side[PRF_DIFF_SIDES] = {0, 0};
     *largest = 1;
-    for (int side = 0; side < PRF_SIDES; side++) {
+    for (int side = 0; side < PRF_DIFF_SIDES; side++) {
         for (size_t i = 0; i < sides[side].n; i++) {
             size_t n = sides[side].profiles[i]->tree.n;
             of_side[side] += n > 1 ? n : 0;
@@ -122,7 +122,7 @@ merge_reserve(struct merge *m, size_t n, size_t largest, struct prf_arena *arena
 static int
 merge_fold(struct merge *m, struct prf_arena *arena)
 {
-    const size_t n_results[PRF_SIDES] = {m->sides[0].n, m->sides[1].n};
+    const size_t n_results[PRF_DIFF_SIDES] = {m->sides[0].n, m->sides[1].n};
     struct prf_amount *amounts;
     size_t n;
     int rc = prf_amounts_fold(m->rows, m->n_rows, n_results, arena, &amounts, &n);
@@ -136,7 +136,7 @@ merge_fold(struct merge *m, struct prf_arena *arena)
 
 int
 prf_merged_tree_build(struct prf_merged_tree *tree, const struct prf_match *match,
-                      const struct prf_side_profiles sides[PRF_SIDES],
+                      const struct prf_side_profiles sides[PRF_DIFF_SIDES],
                       const char *column, struct prf_arena *arena,
                       struct prf_error *err)
 {
@@ -147,7 +147,7 @@ prf_merged_tree_build(struct prf_merged_tree *tree, const struct prf_match *matc
         return 0;
     }
     int rc = merge_reserve(&m, n, largest, arena);
-    for (int side = 0; side < PRF_SIDES; side++) {
+    for (int side = 0; side < PRF_DIFF_SIDES; side++) {
         for (uint32_t i = 0; rc == 0 && i < sides[side].n; i++) {
             rc = merge_profile(&m, side, i, err);
         }

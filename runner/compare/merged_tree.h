@@ -17,7 +17,7 @@ struct prf_merged_tree {
 /* `column` NULL: own cost. n is 1 when a side has no tree. PRF_ENOTFOUND: no such
    column (names those that there are); PRF_ENOMEM. Everything is the arena's. */
 int prf_merged_tree_build(struct prf_merged_tree *tree, const struct prf_match *match,
-                          const struct prf_side_profiles sides[PRF_SIDES],
+                          const struct prf_side_profiles sides[PRF_DIFF_SIDES],
                           const char *column, struct prf_arena *arena,
                           struct prf_error *err);
 

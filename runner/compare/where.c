@@ -31,7 +31,7 @@ struct where {
 static double
 where_difference(const struct prf_amount *amount)
 {
-    return amount->cost[PRF_SIDE_NEXT] - amount->cost[PRF_SIDE_BASE];
+    return amount->cost[PRF_DIFF_NEXT] - amount->cost[PRF_DIFF_BASE];
 }
 
 /* ---- amounts ---- */
@@ -39,20 +39,20 @@ where_difference(const struct prf_amount *amount)
 /* A line as the new side numbers it. Without a diff, as far from the function's first
    line as it was. */
 static uint32_t
-where_line(const struct where *w, enum prf_side side, uint32_t item, uint32_t line)
+where_line(const struct where *w, enum prf_diff_side side, uint32_t item, uint32_t line)
 {
     const struct prf_matched *m = &w->match.items[item];
-    if (side == PRF_SIDE_NEXT || line == 0) {
+    if (side == PRF_DIFF_NEXT || line == 0) {
         return line;
     }
     if (w->lines.known) {
         uint32_t mapped = prf_diff_lines_map(&w->lines, m->on[side].file, line);
         return mapped != 0 ? mapped : line | WHERE_GONE;
     }
-    if (m->on[PRF_SIDE_NEXT].file == NULL) {
+    if (m->on[PRF_DIFF_NEXT].file == NULL) {
         return line | WHERE_GONE;
     }
-    return line - m->on[PRF_SIDE_BASE].first_line + m->on[PRF_SIDE_NEXT].first_line;
+    return line - m->on[PRF_DIFF_BASE].first_line + m->on[PRF_DIFF_NEXT].first_line;
 }
 
 static int
@@ -70,7 +70,7 @@ where_no_column(const struct prf_table *sites, const char *column,
 }
 
 static int
-where_rows_of(struct where *w, enum prf_side side, uint32_t result,
+where_rows_of(struct where *w, enum prf_diff_side side, uint32_t result,
               struct prf_amount_row *rows, size_t *n, struct prf_error *err)
 {
     const struct prf_profile *p = w->request->sides[side].profiles[result];
@@ -107,10 +107,10 @@ static int
 where_fold(struct where *w, struct prf_error *err)
 {
     const struct prf_side_profiles *sides = w->request->sides;
-    const size_t n_results[PRF_SIDES] = {sides[0].n, sides[1].n};
+    const size_t n_results[PRF_DIFF_SIDES] = {sides[0].n, sides[1].n};
     size_t room = 1, n = 0;
     int rc = 0;
-    for (int side = 0; side < PRF_SIDES; side++) {
+    for (int side = 0; side < PRF_DIFF_SIDES; side++) {
         for (size_t i = 0; i < sides[side].n; i++) {
             room += sides[side].profiles[i]->sites.n;
         }
@@ -119,7 +119,7 @@ where_fold(struct where *w, struct prf_error *err)
     if (rows == NULL) {
         return PRF_ENOMEM;
     }
-    for (int side = 0; side < PRF_SIDES; side++) {
+    for (int side = 0; side < PRF_DIFF_SIDES; side++) {
         for (uint32_t i = 0; rc == 0 && i < sides[side].n; i++) {
             rc = where_rows_of(w, side, i, rows, &n, err);
         }
@@ -171,13 +171,13 @@ static void
 where_split(const struct prf_amount *a, struct prf_where *out)
 {
     double difference = where_difference(a);
-    out->base = a->cost[PRF_SIDE_BASE];
-    out->next = a->cost[PRF_SIDE_NEXT];
-    out->calls_base = a->calls[PRF_SIDE_BASE];
-    out->calls_next = a->calls[PRF_SIDE_NEXT];
+    out->base = a->cost[PRF_DIFF_BASE];
+    out->next = a->cost[PRF_DIFF_NEXT];
+    out->calls_base = a->calls[PRF_DIFF_BASE];
+    out->calls_next = a->calls[PRF_DIFF_NEXT];
     out->by_calls = 0;
-    if (!a->on[PRF_SIDE_BASE] || !a->on[PRF_SIDE_NEXT]) {
-        out->kinds = a->on[PRF_SIDE_BASE] ? PRF_SITE_GONE : PRF_SITE_NEW;
+    if (!a->on[PRF_DIFF_BASE] || !a->on[PRF_DIFF_NEXT]) {
+        out->kinds = a->on[PRF_DIFF_BASE] ? PRF_SITE_GONE : PRF_SITE_NEW;
         out->by_calls = difference;
     } else if (out->calls_base > 0 && where_calls_differ(a)) {
         out->by_calls =
@@ -212,7 +212,7 @@ where_is_inside(const struct prf_function *inner, const struct prf_function *out
 
 /* To the line before the next function of the file that some result of the side has. */
 static struct prf_span
-where_span_by_next(const struct where *w, enum prf_side side,
+where_span_by_next(const struct where *w, enum prf_diff_side side,
                    const struct prf_matched *m)
 {
     struct prf_span span = {m->on[side].first_line, UINT32_MAX - 1};
@@ -229,7 +229,7 @@ where_span_by_next(const struct where *w, enum prf_side side,
 }
 
 static struct prf_span
-where_span_of(const struct where *w, enum prf_side side, const struct prf_matched *m)
+where_span_of(const struct where *w, enum prf_diff_side side, const struct prf_matched *m)
 {
     const struct prf_matched_on *on = &m->on[side];
     const struct prf_where_request *r = w->request;
@@ -252,22 +252,22 @@ where_span_of(const struct where *w, enum prf_side side, const struct prf_matche
 }
 
 struct where_spans {
-    struct prf_span of[PRF_SIDES];
-    bool on[PRF_SIDES];
+    struct prf_span of[PRF_DIFF_SIDES];
+    bool on[PRF_DIFF_SIDES];
 };
 
 static bool
 where_touches(const struct prf_diff_hunk *hunk, const struct prf_matched *m,
               const struct where_spans *spans)
 {
-    const char *old_file = m->on[PRF_SIDE_BASE].file;
-    const char *new_file = m->on[PRF_SIDE_NEXT].file;
-    return (spans->on[PRF_SIDE_BASE] && hunk->old_file != NULL &&
+    const char *old_file = m->on[PRF_DIFF_BASE].file;
+    const char *new_file = m->on[PRF_DIFF_NEXT].file;
+    return (spans->on[PRF_DIFF_BASE] && hunk->old_file != NULL &&
             strcmp(hunk->old_file, old_file) == 0 &&
-            prf_diff_hunk_touches_old(hunk, spans->of[PRF_SIDE_BASE])) ||
-           (spans->on[PRF_SIDE_NEXT] && hunk->new_file != NULL &&
+            prf_diff_hunk_touches_old(hunk, spans->of[PRF_DIFF_BASE])) ||
+           (spans->on[PRF_DIFF_NEXT] && hunk->new_file != NULL &&
             strcmp(hunk->new_file, new_file) == 0 &&
-            prf_diff_hunk_touches_new(hunk, spans->of[PRF_SIDE_NEXT]));
+            prf_diff_hunk_touches_new(hunk, spans->of[PRF_DIFF_NEXT]));
 }
 
 static int
@@ -302,13 +302,13 @@ where_hunks(const struct where *w, const struct prf_amount *a, struct prf_where 
     int rc = 0;
     bool in_python = m->function->file[0] != '\0';
     if (a->b != 0) {
-        enum prf_side side = (a->b & WHERE_GONE) != 0 ? PRF_SIDE_BASE : PRF_SIDE_NEXT;
+        enum prf_diff_side side = (a->b & WHERE_GONE) != 0 ? PRF_DIFF_BASE : PRF_DIFF_NEXT;
         spans.of[side] = (struct prf_span){out->line, out->line};
         spans.on[side] = m->on[side].file != NULL;
         rc = where_hunks_in(w, m, &spans, out);
     }
     if (rc == 0 && (out->hunks == NULL || out->hunks[0] == NULL)) {
-        for (int side = 0; side < PRF_SIDES; side++) {
+        for (int side = 0; side < PRF_DIFF_SIDES; side++) {
             spans.on[side] = in_python && m->on[side].file != NULL;
             if (spans.on[side] && w->request->n_hunks > 0) {
                 spans.of[side] = where_span_of(w, side, m);
@@ -325,9 +325,9 @@ static int
 where_take(const struct where *w, const struct prf_amount *a, struct prf_where *out)
 {
     const struct prf_matched *m = &w->match.items[a->a];
-    enum prf_side side = m->on[PRF_SIDE_NEXT].file != NULL && (a->b & WHERE_GONE) == 0
-                             ? PRF_SIDE_NEXT
-                             : PRF_SIDE_BASE;
+    enum prf_diff_side side = m->on[PRF_DIFF_NEXT].file != NULL && (a->b & WHERE_GONE) == 0
+                             ? PRF_DIFF_NEXT
+                             : PRF_DIFF_BASE;
     *out = (struct prf_where){
         .file = m->function->file[0] == '\0' ? "" : m->on[side].file,
         .line = a->b != 0 ? a->b & ~WHERE_GONE : m->on[side].first_line,

@@ -11,10 +11,10 @@
 #define PRF_WHERE_STACKS 3
 
 /* The text of a file (relative to the root) as it was on a side, NULL: not known. */
-typedef const char *prf_where_text(void *arg, enum prf_side side, const char *file);
+typedef const char *prf_where_text(void *arg, enum prf_diff_side side, const char *file);
 
 struct prf_where_request {
-    struct prf_side_profiles sides[PRF_SIDES]; /* at least one result each */
+    struct prf_side_profiles sides[PRF_DIFF_SIDES]; /* at least one result each */
     const struct prf_diff_hunk *hunks; /* between them; NULL: there is no diff */
     size_t n_hunks;
     const char *column; /* NULL: own cost */
