@@ -9,14 +9,14 @@
 #include "exporter.h"
 
 struct prf_diff_request {
-    struct prf_side_profiles sides[PRF_DIFF_SIDES]; /* at least one result each */
-    const char *names[PRF_DIFF_SIDES];              /* of the sides: "main~3" */
+    struct prf_side_profiles sides[PRF_DIFF_SIDES];   /* at least one result each */
+    const char *names[PRF_DIFF_SIDES];                /* of the sides: "main~3" */
     const struct prf_result *results[PRF_DIFF_SIDES]; /* the newest of each */
     const struct prf_run *run;                        /* that of the new one */
     const struct prf_diff_hunk *hunks; /* between them; NULL: there is no diff */
     size_t n_hunks;
     const char *column; /* NULL: own cost */
-    bool graph; /* svg: who calls whom instead of a flame graph */
+    bool graph;         /* svg: who calls whom instead of a flame graph */
     const struct prf_export_options *options;
 };
 

@@ -1,7 +1,7 @@
 /* Format "speedscope" of a comparison. Speedscope has no differential view, so that the
-   file holds three profiles with the same stacks: base, new, and the difference, where a
-   frame is as wide as its own cost changed, be it more or less, and its name says by how
-   much. As in speedscope.c each node is opened and closed once. */
+   file holds three profiles with the same stacks: base, new, and the difference, where
+   a frame is as wide as its own cost changed, be it more or less, and its name says by
+   how much. As in speedscope.c each node is opened and closed once. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -191,8 +191,8 @@ speedscope_difference(struct speedscope_diff *s)
 static int
 speedscope_write(const struct prf_diff *diff, FILE *out, struct prf_error *err)
 {
-    struct speedscope_diff s = {
-        .diff = diff, .js = {.out = out, .scratch = PRF_STRBUF_INIT}};
+    struct speedscope_diff s = {.diff = diff,
+                                .js = {.out = out, .scratch = PRF_STRBUF_INIT}};
     int rc = prf_diff_need_stacks(diff, err);
     rc = rc < 0 ? rc : speedscope_reserve(&s);
     if (rc == 0) {

@@ -18,8 +18,8 @@ const char *prf_dot_line(struct prf_strbuf *scratch, const char *text);
 /* "digraph ... {" and what holds for all of it: paper, fonts, shapes. */
 void prf_dot_put_head(const struct prf_graph *graph, struct prf_strbuf *out);
 
-/* Have a program drawn as "svg", "png" or "pdf". PRF_EUNAVAILABLE: there is no Graphviz;
-   PRF_EIO. */
+/* Have a program drawn as "svg", "png" or "pdf". PRF_EUNAVAILABLE: there is no
+   Graphviz; PRF_EIO. */
 int prf_graph_draw(const char *program, const char *format, FILE *out,
                    struct prf_error *err);
 
