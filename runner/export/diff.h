@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "merged_tree.h"
+#include "colormap.h"
 #include "exporter.h"
 
 struct prf_diff_request {
