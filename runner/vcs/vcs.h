@@ -89,6 +89,12 @@ int prf_vcs_hunks(const char *path, const char *objects, const char *base,
                   const char *next, struct prf_arena *arena, struct prf_hunks *out,
                   struct prf_error *err);
 
+/* The bytes of a file (relative to the root) as they are in a commit or tree, in the
+   arena, with a NUL after them; no conversion of line ends. PRF_ENOTFOUND, PRF_EVCS. */
+int prf_vcs_file(const char *path, const char *objects, const char *revision,
+                 const char *file, struct prf_arena *arena, const char **out,
+                 struct prf_error *err);
+
 /* Version of the library, "1.5.1". */
 const char *prf_vcs_library(void);
 
