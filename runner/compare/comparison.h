@@ -90,6 +90,9 @@ struct prf_comparison {
     struct prf_compared *items; /* by case, profiler, metric */
     size_t n;
     struct prf_change_rules rules;
+    /* Of the new side, for people: "CPython 3.12.1 (embedded), AMD EPYC x 2", or NULL
+     */
+    const char *conditions;
     const char *const *warnings; /* ends with NULL, or NULL */
     bool measured;               /* by --run: alternately */
     bool interrupted;
