@@ -23,7 +23,7 @@
    "/abs", module: "name", warnings: ["..",
    ..]} CASE    {id, class, method, params: null|"n=10", file, line, hash, async: bool,
                 doc: null|"..", skip: null|"reason", accept: null|[names],
-                reject: [names]}
+                reject: [names], budget: null|{metric: limit}}
                or
      import-failed {reason: one line, traceback, file: null|"..", line: null|n}
    runner -> worker

@@ -307,6 +307,7 @@ engine_describe(const struct prf_item *item, json_t *options, struct prf_result 
     r->case_line = c->line;
     r->profiler = prf_result_text(r, "%s", item->profiler->name);
     r->options = prf_result_text(r, "%s", text == NULL ? "{}" : text);
+    r->budget = c->budget == NULL ? NULL : prf_result_text(r, "%s", c->budget);
     r->started_ns = prf_wall_ns();
     r->duration_ns = -1;
     free(text);

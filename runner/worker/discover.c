@@ -247,8 +247,8 @@ discover_case_id(const char *node, const struct prf_case *c, const char *params)
 static json_t *
 discover_case(PyObject *dict, const char *node, struct prf_case *c)
 {
-    static const char *const copied[] = {"line", "hash",   "doc",
-                                         "skip", "accept", "reject"};
+    static const char *const copied[] = {"line",   "hash",   "doc",   "skip",
+                                         "accept", "reject", "budget"};
     char *params = discover_text(dict, "params_id");
     c->class_name = discover_text(dict, "class");
     c->method_name = discover_text(dict, "method");

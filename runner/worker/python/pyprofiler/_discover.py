@@ -91,6 +91,7 @@ def _cases_of(class_name, cls, method, file):
         "skip": _skip_reason(cls, function),
         "accept": _accepted(cls, function),
         "reject": _rejected(cls, function),
+        "budget": _budget(cls, function),
     }
     sets = getattr(function, _select.PARAMS, None)
     if sets is None:
@@ -154,6 +155,17 @@ def _rejected(cls, function):
     for base in cls.__mro__:
         names += vars(base).get(_select.REJECT, ())
     return list(dict.fromkeys(names))
+
+
+def _budget(cls, function):
+    """{metric: limit}, what counts more behind: bases, class, method; None: none."""
+    limits = {}
+    targets = [vars(base).get(_select.BUDGET) for base in reversed(cls.__mro__)]
+    for more in (*targets, getattr(function, _select.BUDGET, None)):
+        for name, limit in (more or {}).items():
+            limits.pop(name, None)
+            limits[name] = limit
+    return limits or None
 
 
 def source_hash(function, code, name):
