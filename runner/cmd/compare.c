@@ -298,7 +298,10 @@ compare_save(struct prf_comparing *c, struct prf_error *err)
     struct prf_side_results results = {0};
     const char **found = NULL;
     struct prf_store *store = NULL;
-    int rc = prf_store_open(c->store_path, PRF_STORE_WRITE, &store, err);
+    int rc = c->sides.next.id == NULL
+                 ? prf_fail(err, PRF_ENOTFOUND,
+                            "baseline '%s' is not saved: there is no new side", name)
+                 : prf_store_open(c->store_path, PRF_STORE_WRITE, &store, err);
     if (rc == 0 && (runs == NULL || runs[0] == NULL)) {
         rc = prf_store_side(store, &query, &results, err);
         runs = found = rc < 0 ? NULL : compare_runs(&results);
