@@ -77,6 +77,22 @@ junit_attribute(FILE *out, const char *name, const char *value)
     fputc('"', out);
 }
 
+/* Text between tags, on several lines. */
+static void
+junit_put_lines(FILE *out, const char *text)
+{
+    while (*text != '\0') {
+        size_t len = strcspn(text, "\n");
+        char *line = strndup(text, len);
+        prf_xml_put(out, line != NULL ? line : "");
+        free(line);
+        text += len;
+        if (*text == '\n') {
+            fputc(*text++, out);
+        }
+    }
+}
+
 /* "cases.sort.Sorting" of "cases/sort.py::Sorting::profile_sort", as pytest has it. */
 static void
 junit_put_names(FILE *out, const struct prf_compared *item)
@@ -118,18 +134,18 @@ junit_put_body(FILE *out, const struct junit_group *group, bool where)
         fputs("<failure", out);
         junit_attribute(out, "message", prf_strbuf_text(&line));
         fputc('>', out);
-        prf_xml_put(out, all);
+        junit_put_lines(out, all);
         fputs("</failure>", out);
         prf_strbuf_release(&line);
     } else if (group->n_compared == 0) {
         fputs("<skipped type=\"pyprofiler.skip\"", out);
         junit_attribute(out, "message", prf_words_why(group->items[0]));
         fputc('>', out);
-        prf_xml_put(out, prf_strbuf_text(&text));
+        junit_put_lines(out, prf_strbuf_text(&text));
         fputs("</skipped>", out);
     } else {
         fputs("<system-out>", out);
-        prf_xml_put(out, prf_strbuf_text(&text));
+        junit_put_lines(out, prf_strbuf_text(&text));
         fputs("</system-out>", out);
     }
     prf_strbuf_release(&text);
