@@ -409,7 +409,7 @@ static void
 nothing_escapes(void **state)
 {
     (void)state;
-    static const char *const evil_hunks[] = {"```\n</details>\n" HOSTILE, NULL};
+    static const char *const evil_hunks[] = {"```\n</details>\n+\033[31m\001\n", NULL};
     struct prf_where place = where[0];
     place.function = HOSTILE;
     place.file = HOSTILE;
