@@ -78,8 +78,11 @@ static const struct prf_option_group compare_groups[] = {
     {"judging", compare_judging, 0},
     {"report", compare_report, 0},
     {"store", compare_store, 0},
+    {"where it changed", prf_compare_where_table, AT(where)},
     /* a group of another file: one line here, its options in struct prf_compare_options
      */
+    {"measuring", prf_compare_run_table, AT(measure)},
+    {"sides that are measured", prf_measuring_table, AT(measuring)},
     {"general", prf_general_table, AT(general)},
     {NULL},
 };
@@ -222,8 +225,11 @@ compare_write(struct prf_comparing *c, struct prf_error *err)
     const struct prf_compare_format *format = NULL;
     struct prf_document document = {0};
     const struct prf_compare_options *o = &c->options;
-    int rc =
-        prf_compare_format_find(o->format == NULL ? "text" : o->format, &format, err);
+    int rc = 0;
+    if (prf_compare_is_diff(o)) {
+        return prf_compare_diff(c, err);
+    }
+    rc = prf_compare_format_find(o->format == NULL ? "text" : o->format, &format, err);
     if (rc == 0) {
         rc = prf_document_open(&document, o->output, o->force ? PRF_DOCUMENT_FORCE : 0u,
                                err);
@@ -244,6 +250,7 @@ compare_write(struct prf_comparing *c, struct prf_error *err)
                                                  .items = items,
                                                  .n = c->comparison.n,
                                                  .only_changed = o->only_changed,
+                                                 .where = !o->where.none,
                                                  .root = c->root};
     rc = format->write(&c->comparison, &options, document.file, err);
     if (rc == 0) {
@@ -260,20 +267,29 @@ out:
 
 /* Read, judge, render. */
 static int
-compare_go(struct prf_comparing *c, struct prf_error *err)
+compare_go(struct prf_comparing *c, int argc, char **argv, struct prf_error *err)
 {
+    bool run = c->options.measure.run;
     int rc = compare_rules(c, err);
-    if (rc == 0) {
+    c->run_exit = -1;
+    if (rc == 0 && run) {
+        rc = prf_compare_run(c, argc, argv, err);
+        if (rc != 0 || c->comparison.items == NULL) {
+            return rc; /* --help of run, or nothing could be compared */
+        }
+    } else if (rc == 0) {
         rc = compare_open(c, err);
     }
-    if (rc == 0) {
-        rc = compare_read(c, err); /* --run: prf_compare_run(c, err) instead */
+    if (rc == 0 && !run) {
+        rc = compare_read(c, err);
     }
     if (rc == 0) {
         rc = prf_comparison_judge(&c->comparison, err);
     }
     /* gates: the clauses of budgets and of [tool.pyprofiler.gate] are judged here */
-    /* where: prf_where_find for items that changed goes here */
+    if (rc == 0) {
+        rc = prf_compare_where(c, err);
+    }
     return rc < 0 ? rc : compare_write(c, err);
 }
 
@@ -281,6 +297,9 @@ static int
 compare_exit(const struct prf_comparing *c)
 {
     const struct prf_comparison *comparison = &c->comparison;
+    if (c->run_exit >= 0) {
+        return c->run_exit;
+    }
     if (comparison->n == 0 && !c->sides.no_baseline) {
         return PRF_EXIT_NOTHING;
     }
@@ -298,6 +317,7 @@ compare_help(const struct prf_command *self)
         printf("  %-14s %s\n", prf_compare_formats[i]->name,
                prf_compare_formats[i]->summary);
     }
+    prf_compare_diff_help(stdout);
 }
 
 static int
@@ -312,9 +332,9 @@ compare_main(const struct prf_command *self, int argc, char **argv)
         goto out;
     }
     if (rc >= 0) {
-        rc = compare_go(&c, &err);
+        rc = compare_go(&c, argc, argv, &err);
     }
-    code = rc < 0 ? prf_say_error(&err) : compare_exit(&c);
+    code = rc < 0 ? prf_say_error(&err) : rc > 0 ? PRF_EXIT_OK : compare_exit(&c);
 out:
     prf_comparison_release(&c.comparison);
     prf_sides_release(&c.sides);

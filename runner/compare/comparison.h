@@ -80,6 +80,7 @@ struct prf_compared {
     size_t n_clauses;
     struct prf_where *where; /* largest difference first */
     size_t n_where;
+    const char *where_profiler; /* that told it, when it is another one; or NULL */
     const char *base_result, *next_result; /* ids of the newest result of each side */
 };
 
