@@ -1,6 +1,7 @@
 /* pyprofiler compare: did it get slower or bigger between two sides? Reads both sides,
    judges each metric of each case, renders the verdicts. */
 #include "compare.h"
+#include "compare_gate.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -253,6 +254,9 @@ compare_write(struct prf_comparing *c, struct prf_error *err)
                                                  .where = !o->where.none,
                                                  .root = c->root};
     rc = format->write(&c->comparison, &options, document.file, err);
+    if (rc == 0 && format == &prf_compare_github) {
+        rc = prf_compare_step_summary(&c->comparison, &options, err);
+    }
     if (rc == 0) {
         rc = prf_document_commit(&document, err);
     }
@@ -284,9 +288,8 @@ compare_go(struct prf_comparing *c, int argc, char **argv, struct prf_error *err
         rc = compare_read(c, err);
     }
     if (rc == 0) {
-        rc = prf_comparison_judge(&c->comparison, err);
+        rc = prf_compare_judge(c, err);
     }
-    /* gates: the clauses of budgets and of [tool.pyprofiler.gate] are judged here */
     if (rc == 0) {
         rc = prf_compare_where(c, err);
     }

@@ -155,6 +155,33 @@ prf_hosting_configure_store(const struct prf_option_group *groups,
     return rc;
 }
 
+int
+prf_hosting_table(const char *name, json_t **out, char **path, struct prf_error *err)
+{
+    static const struct prf_option_group nothing[] = {{NULL}};
+    struct prf_layers layers = {0};
+    struct prf_hosting_options none = {0};
+    struct prf_hosting_request request = {
+        .groups = nothing, .layers = &layers, .target = &none, .options = &none};
+    struct prf_hosting hosting = {0};
+    char *folder = prf_path_absolute(".");
+    char *pyproject = folder == NULL ? NULL : prf_config_find(folder);
+    char *text = NULL;
+    int rc = 0;
+    if (pyproject != NULL && prf_file_read(pyproject, &text, NULL, NULL) == 0 &&
+        strstr(text, name) != NULL) {
+        rc = prf_hosting_configure(&hosting, &request, err);
+    }
+    *out = rc == 0 ? json_incref(hosting.python.config) : NULL;
+    *path = rc == 0 ? hosting.pyproject : NULL;
+    hosting.pyproject = rc == 0 ? NULL : hosting.pyproject;
+    free(text);
+    free(pyproject);
+    free(folder);
+    prf_hosting_release(&hosting);
+    return rc;
+}
+
 static int
 hosting_choose_host(struct prf_hosting *hosting,
                     const struct prf_hosting_options *options, struct prf_error *err)

@@ -474,6 +474,7 @@ gate_subject(const struct prf_compared *item, const json_t *table, const json_t 
 static void
 gate_threshold(struct prf_compared *item, const struct gate_found *found)
 {
+    double rule = item->threshold;
     bool first = true;
     for (size_t i = 0; found->value != NULL && i < gate_count(found->value); i++) {
         struct prf_limit limit;
@@ -486,6 +487,10 @@ gate_threshold(struct prf_compared *item, const struct gate_found *found)
                 first ? limit.amount : fmin(item->threshold, limit.amount);
             first = false;
         }
+    }
+    /* While it was measured the verdict was asked for under the common threshold. */
+    if (item->threshold != rule && item->change.looked) {
+        item->change.verdict = PRF_VERDICT_INCONCLUSIVE;
     }
 }
 
