@@ -43,7 +43,7 @@ gate_table(const struct prf_comparison *comparison, json_t **config, json_t **ta
 {
     struct prf_gate_known known = {0};
     char *path = NULL;
-    int rc = prf_hosting_table("gate", config, &path, err);
+    int rc = prf_hosting_config("gate", config, &path, err);
     *table = json_object_get(*config, "gate");
     if (rc == 0 && *table != NULL) {
         rc = gate_known(comparison, &known, err);

@@ -156,7 +156,7 @@ prf_hosting_configure_store(const struct prf_option_group *groups,
 }
 
 int
-prf_hosting_table(const char *name, json_t **out, char **path, struct prf_error *err)
+prf_hosting_config(const char *name, json_t **out, char **path, struct prf_error *err)
 {
     static const struct prf_option_group nothing[] = {{NULL}};
     struct prf_layers layers = {0};

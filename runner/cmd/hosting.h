@@ -60,16 +60,16 @@ char *prf_hosting_root(const char *folder);
 
 /* Configuration for a command that needs no worker: the interpreter is asked only when
    the file mentions `key`. */
+int prf_hosting_configure_store(const struct prf_option_group *groups,
+                                struct prf_layers *layers, void *target,
+                                struct prf_error *err);
+
 /* [tool.pyprofiler] of the current folder's pyproject.toml, for a command that wants
    its sub-table `name`; checked as a whole. *out and *path (of the file) are the
    caller's, NULL when the file has no such word: the interpreter that reads it is not
    started.
  */
-int prf_hosting_table(const char *name, json_t **out, char **path,
-                      struct prf_error *err);
-
-int prf_hosting_configure_store(const struct prf_option_group *groups,
-                                struct prf_layers *layers, void *target,
-                                struct prf_error *err);
+int prf_hosting_config(const char *name, json_t **out, char **path,
+                       struct prf_error *err);
 
 #endif
