@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hosting.h"
 #include "path.h"
 #include "reader.h"
 #include "select_stored.h"
@@ -213,9 +214,15 @@ sources_revision(const struct prf_run *run)
 static char *
 sources_objects(const struct prf_comparing *c)
 {
-    char *folder = c->store_path != NULL ? prf_path_dirname(c->store_path) : NULL;
+    char *root = prf_hosting_root(".");
+    char *path = c->store_path != NULL ? strdup(c->store_path)
+                 : root != NULL        ? prf_stored_path(c->options.store, root)
+                                       : NULL;
+    char *folder = path != NULL ? prf_path_dirname(path) : NULL;
     char *objects = folder != NULL ? prf_path_join(folder, "objects") : NULL;
     free(folder);
+    free(path);
+    free(root);
     if (objects != NULL && !prf_path_is_dir(objects)) {
         free(objects);
         objects = NULL;

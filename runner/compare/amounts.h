@@ -27,6 +27,7 @@ struct prf_amount {
        side with fewer than six results highest - lowest, with more half of the interval
        that holds the median with 95 %. 0: one result a side. */
     double noise;
+    bool counted; /* all results of a side have the same number of calls */
 };
 
 /* Rows with the same key, side and result add up. Sorts `rows`; *out is the arena's, by

@@ -161,7 +161,8 @@ graph_codes(struct graph_diff *g)
     g->both.codes = prf_arena_alloc(g->arena, match->n * sizeof *g->both.codes);
     g->both.n_codes = match->n;
     for (size_t i = 0; g->both.codes != NULL && i < match->n; i++) {
-        g->both.codes[i] = i == 0 ? g->diff->functions[0] : *match->items[i].function;
+        g->both.codes[i] = g->diff->functions[i];
+        g->both.codes[i].file = i == 0 ? "" : match->items[i].path;
     }
     return g->both.codes == NULL ? PRF_ENOMEM : 0;
 }
@@ -396,12 +397,15 @@ graph_put_bar(struct graph_diff *g)
     prf_strbuf_adds(g->out, "</TD>");
     for (int i = 0; i < GRAPH_BAR_CELLS; i++) {
         prf_strbuf_adds(g->out, "<TD WIDTH=\"9\" BGCOLOR=");
-        graph_put_color(g, prf_diff_color(2.0 * i / (GRAPH_BAR_CELLS - 1) - 1, 1));
+        double part = 2.0 * i / (GRAPH_BAR_CELLS - 1) - 1;
+        graph_put_color(g, prf_diff_color(part * fabs(part), 1));
         prf_strbuf_adds(g->out, "></TD>");
     }
     prf_strbuf_adds(g->out, "<TD>+");
     graph_put_time(g, g->largest[0]);
-    prf_strbuf_adds(g->out, " more</TD></TR></TABLE></TD></TR>\n");
+    prf_strbuf_adds(g->out, " more; halfway: ");
+    graph_put_time(g, PRF_DIFF_HALFWAY * g->largest[0]);
+    prf_strbuf_adds(g->out, "</TD></TR></TABLE></TD></TR>\n");
 }
 
 static void
