@@ -9,7 +9,9 @@
 
 #include "args.h"
 #include "compare_where.h"
+#include "compare_run.h"
 #include "comparison.h"
+#include "measuring.h"
 #include "say.h"
 #include "sides.h"
 #include "store.h"
@@ -30,6 +32,8 @@ struct prf_compare_options {
     char *store;
     /* one line for each group that is another file's: its options */
     struct prf_compare_where_options where;
+    struct prf_compare_run_options measure;
+    struct prf_measuring_options measuring;
     struct prf_general_options general;
 };
 
@@ -47,6 +51,8 @@ struct prf_comparing {
     json_t *config;          /* that table, or NULL; kept for its owner: borrowed */
     struct prf_sides sides;
     struct prf_comparison comparison;
+    int run_exit; /* of --run: how to exit whatever the comparison says; < 0: as it says
+                   */
 };
 
 /* "5%" or "0.05" of --`option`. PRF_EUSAGE: neither, or not below 100 %. */

@@ -387,6 +387,12 @@ prf_measured_release(struct prf_measured *measured)
 }
 
 void
+prf_engine_rest(struct prf_engine *engine)
+{
+    prf_engine_stop(engine, PRF_ENGINE_QUIT_NS);
+}
+
+void
 prf_engine_close(struct prf_engine *engine)
 {
     prf_engine_stop(engine, prf_interrupt_count() > 0 ? 0 : PRF_ENGINE_QUIT_NS);

@@ -96,6 +96,11 @@ struct prf_result {
     bool recording_mapped; /* it is a mapping of a file that nobody writes to */
 };
 
+/* A new id for a run that started then: sortable by time to the microsecond, unique by
+   what follows; and one for a result. NULL: no memory. */
+const char *prf_run_new_id(struct prf_arena *arena, int64_t started_ns);
+const char *prf_result_new_id(struct prf_arena *arena);
+
 void prf_run_release(struct prf_run *run);
 void prf_result_release(struct prf_result *result);
 
