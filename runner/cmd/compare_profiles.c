@@ -113,8 +113,7 @@ profiles_choose(const struct prf_compared_results *r, enum prf_diff_side side,
                 memmove(out, out + 1, (most - 1) * sizeof(*out));
                 n--;
             }
-            out[n++] = (struct profiles_chosen){&part->items[k],
-                                                &part->runs[part->items[k].run]};
+            out[n++] = (struct profiles_chosen){&part->items[k], part->items[k].run};
         }
     }
     return n;

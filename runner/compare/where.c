@@ -363,6 +363,7 @@ static int
 where_add_stacks(const struct where *w, uint32_t item, struct prf_where *out, size_t *n,
                  struct prf_error *err)
 {
+    static const char *const none[] = {NULL}; /* they are the function's */
     const struct prf_amount *best[PRF_WHERE_STACKS + 1];
     struct prf_merged_tree tree;
     size_t n_best = 0;
@@ -380,6 +381,7 @@ where_add_stacks(const struct where *w, uint32_t item, struct prf_where *out, si
         struct prf_where *entry = &out[(*n)++];
         *entry = out[0];
         entry->kinds = 0;
+        entry->hunks = none;
         where_split(best[i], entry);
         entry->stack = where_path(w, &tree, best[i]->a);
         rc = entry->stack == NULL ? PRF_ENOMEM : 0;

@@ -21,7 +21,7 @@
 #define FLAME_CHARACTER 6.8 /* pixels, about */
 #define FLAME_GONE_MAX 20   /* lines */
 #define FLAME_BAR_CELLS 41  /* of the legend */
-#define FLAME_BAR_CELL 6    /* pixels */
+#define FLAME_BAR_CELL 10    /* pixels */
 #define FLAME_SPAN (FLAME_WIDTH - 2.0 * FLAME_MARGIN)
 
 struct flame {
@@ -323,7 +323,7 @@ flame_put_legend(struct flame *f)
 {
     double y = 66;
     char more[64] = "";
-    double x = FLAME_SPAN + FLAME_MARGIN - FLAME_BAR_CELLS * FLAME_BAR_CELL - 30;
+    double x = FLAME_SPAN + FLAME_MARGIN - FLAME_BAR_CELLS * FLAME_BAR_CELL - 40;
     for (int i = 0; i < FLAME_BAR_CELLS; i++) {
         double part = 2.0 * i / (FLAME_BAR_CELLS - 1) - 1;
         struct prf_color c = prf_diff_color(part * fabs(part), 1);
