@@ -10,6 +10,20 @@
 /* From so many values on there is an interval of the median, see stats.h. */
 #define AMOUNTS_INTERVAL_MIN 6
 
+bool
+prf_amount_counts(const struct prf_amount *amount)
+{
+    return amount->on[0] != amount->on[1] ||
+           (amount->counted && amount->calls[0] != amount->calls[1]);
+}
+
+double
+prf_amount_change(const struct prf_amount *amount)
+{
+    double change = amount->cost[PRF_DIFF_NEXT] - amount->cost[PRF_DIFF_BASE];
+    return prf_amount_counts(amount) || fabs(change) > amount->noise ? change : 0;
+}
+
 struct amounts_scratch {
     double *cost, *calls, *sorted; /* room for the results of a side */
 };

@@ -142,16 +142,14 @@ where_calls_differ(const struct prf_amount *a)
     return a->calls[0] != a->calls[1] && !isnan(a->calls[0]) && !isnan(a->calls[1]);
 }
 
-/* Numbers of calls are exact where all results agree on them. */
 static bool
 where_counts(const struct where *w, const struct prf_amount *a)
 {
     const struct prf_side_profiles *sides = w->request->sides;
     bool single = sides[0].n == 1 || sides[1].n == 1;
-    bool exact = (where_calls_differ(a) && a->counted) || a->on[0] != a->on[1];
-    double size = fabs(where_difference(a));
-    double share = single && !exact ? WHERE_SHARE_SINGLE : WHERE_SHARE;
-    return (exact || size > a->noise) && size >= share * w->total;
+    double share = single && !prf_amount_counts(a) ? WHERE_SHARE_SINGLE : WHERE_SHARE;
+    double size = fabs(prf_amount_change(a));
+    return size > 0 && size >= share * w->total;
 }
 
 /* Largest first, equal ones in the order of the functions. */

@@ -18,10 +18,10 @@
 #define FLAME_ROW 18
 #define FLAME_HEAD 108
 #define FLAME_LEAST 0.3     /* pixels; what is narrower is not drawn */
-#define FLAME_CHARACTER 6.8 /* pixels, about */
+#define FLAME_CHARACTER 7.4 /* pixels, about */
 #define FLAME_GONE_MAX 20   /* lines */
 #define FLAME_BAR_CELLS 41  /* of the legend */
-#define FLAME_BAR_CELL 10    /* pixels */
+#define FLAME_BAR_CELL 10   /* pixels */
 #define FLAME_SPAN (FLAME_WIDTH - 2.0 * FLAME_MARGIN)
 
 struct flame {
@@ -51,13 +51,10 @@ flame_is_drawn(const struct flame *f, uint32_t node)
     return flame_width(f, node) >= FLAME_LEAST;
 }
 
-/* What the repeats show is no change. */
 static double
 flame_change(const struct flame *f, uint32_t node)
 {
-    const struct prf_amount *a = &f->tree->amounts[node];
-    double change = a->cost[PRF_DIFF_NEXT] - a->cost[PRF_DIFF_BASE];
-    return node != 0 && fabs(change) > a->noise ? change : 0;
+    return node == 0 ? 0 : prf_amount_change(&f->tree->amounts[node]);
 }
 
 /* ---- layout ---- */
