@@ -142,6 +142,25 @@ flame_add_change(struct flame *f, double base, double next)
                     prf_diff_percent(base, next, change, sizeof change));
 }
 
+/* prf_xml_put makes line ends visible; those in names are already. */
+static void
+flame_put_lines(struct flame *f, const char *text)
+{
+    struct prf_strbuf line = PRF_STRBUF_INIT;
+    for (; *text != '\0'; text += *text == '\n') {
+        size_t n = strcspn(text, "\n");
+        prf_strbuf_clear(&line);
+        prf_strbuf_add(&line, text, n);
+        prf_xml_put(f->out, prf_strbuf_text(&line));
+        text += n;
+        if (*text == '\n') {
+            fputc('\n', f->out);
+        }
+    }
+    f->text.failed = f->text.failed || line.failed;
+    prf_strbuf_release(&line);
+}
+
 static void
 flame_put_tooltip(struct flame *f, uint32_t node)
 {
@@ -161,7 +180,7 @@ flame_put_tooltip(struct flame *f, uint32_t node)
                         a->calls[PRF_DIFF_NEXT]);
     }
     fputs("<title>", f->out);
-    prf_xml_put(f->out, prf_strbuf_text(&f->text));
+    flame_put_lines(f, prf_strbuf_text(&f->text));
     fputs("</title>", f->out);
 }
 
