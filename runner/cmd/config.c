@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "command.h"
 #include "path.h"
 #include "strbuf.h"
 
@@ -115,6 +116,19 @@ config_fail_unknown(const char *path, const char *key,
                     path, key);
 }
 
+/* Keys are the options of all commands, and the targets of those that measure. */
+static bool
+config_is_of_a_command(const char *key)
+{
+    const struct prf_option_group *group;
+    bool found = strcmp(key, "targets") == 0;
+    for (size_t i = 0; !found && prf_commands[i] != NULL; i++) {
+        found = prf_commands[i]->groups != NULL &&
+                prf_groups_find(prf_commands[i]->groups, key, &group) != NULL;
+    }
+    return found;
+}
+
 int
 prf_config_apply(const json_t *table, const char *path,
                  const struct prf_option_group *known,
@@ -127,10 +141,11 @@ prf_config_apply(const json_t *table, const char *path,
     {
         const struct prf_option_group *group = NULL;
         struct prf_error why = {0};
-        if (json_is_object(value)) {
+        if (json_is_object(value) || strcmp(key, "gate") == 0) {
             continue;
         }
-        if (prf_groups_find(known, key, &group) == NULL) {
+        if (prf_groups_find(known, key, &group) == NULL &&
+            !config_is_of_a_command(key)) {
             return config_fail_unknown(path, key, known, err);
         }
         const struct prf_option *option = prf_groups_find(groups, key, &group);
@@ -150,7 +165,8 @@ prf_config_check_profilers(const json_t *table, const char *path,
     json_t *value;
     json_object_foreach((json_t *)table, key, value)
     {
-        if (!json_is_object(value) || prf_profilers_find(profilers, key) != NULL) {
+        if (!json_is_object(value) || strcmp(key, "gate") == 0 ||
+            prf_profilers_find(profilers, key) != NULL) {
             continue;
         }
         const char *near = prf_profilers_suggest(profilers, key);

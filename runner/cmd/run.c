@@ -1,18 +1,18 @@
 /* pyprofiler run: cases × profilers, results printed and kept. */
 #include "run.h"
+#include "run_budget.h"
 #include "run_outputs.h"
 
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <pyprofiler/version.h>
 
 #include "command.h"
+#include "comparison.h"
 #include "config.h"
 #include "document.h"
 #include "interrupt.h"
@@ -22,6 +22,7 @@
 #include "select_stored.h"
 #include "snapshot_stats.h"
 #include "strbuf.h"
+#include "targets.h"
 #include "vcs.h"
 
 #define AT(field) offsetof(struct prf_run_options, field)
@@ -59,7 +60,7 @@ static const struct prf_option run_output[] = {
     {PRF_OPT_UINT, 0, "durations", NULL, AT(durations), .unit = "N",
      .help = "list the N slowest cases at the end"},
     {PRF_OPT_FLAG, 0, "exit-zero", NULL, AT(exit_zero),
-     .help = "exit with 0 also when cases fail"},
+     .help = "exit with 0 also when cases fail or budgets are broken"},
     PRF_OPTIONS_END,
 };
 
@@ -83,35 +84,6 @@ static const struct prf_option_group run_groups[] = {
 };
 
 /* --- the facts of a run ---------------------------------------------------------- */
-
-static void
-run_random_hex(char *out, size_t n_bytes)
-{
-    unsigned char bytes[16] = {0};
-    if (getrandom(bytes, n_bytes, 0) < 0) {
-        uint64_t now = (uint64_t)prf_wall_ns() ^ ((uint64_t)getpid() << 40);
-        memcpy(bytes, &now, sizeof now);
-    }
-    for (size_t i = 0; i < n_bytes; i++) {
-        snprintf(out + 2 * i, 3, "%02x", bytes[i]);
-    }
-}
-
-/* "20260131T120000-123456-9f86d081": sortable by time (to the microsecond), unique by
-   the rest. */
-static const char *
-run_new_id(struct prf_arena *arena, int64_t started_ns)
-{
-    char text[48], hex[12];
-    time_t seconds = (time_t)(started_ns / 1000000000);
-    struct tm tm;
-    gmtime_r(&seconds, &tm);
-    run_random_hex(hex, 4);
-    size_t n = strftime(text, sizeof text, "%Y%m%dT%H%M%S-", &tm);
-    snprintf(text + n, sizeof text - n, "%06d-%s", (int)(started_ns / 1000 % 1000000),
-             hex);
-    return prf_arena_strdup(arena, text);
-}
 
 /* The command line as a shell would take it. */
 static const char *
@@ -138,13 +110,13 @@ run_quoted_command(struct prf_arena *arena, int argc, char **argv)
     return text;
 }
 
-static int
-run_describe(struct prf_running *r, int argc, char **argv, struct prf_error *err)
+int
+prf_run_describe(struct prf_running *r, int argc, char **argv, struct prf_error *err)
 {
     struct prf_run *run = &r->run;
     const struct prf_interpreter *py = &r->hosting.python;
     run->started_ns = prf_wall_ns();
-    run->id = run_new_id(&run->arena, run->started_ns);
+    run->id = prf_run_new_id(&run->arena, run->started_ns);
     run->tool_version = PRF_VERSION;
     run->command = run_quoted_command(&run->arena, argc, argv);
     run->python = (struct prf_python){
@@ -253,6 +225,9 @@ run_print_result(struct prf_running *r, const struct prf_result *result)
         prf_say_error(&err);
         r->internal_failed = true;
     }
+    for (size_t i = 0; i < result->n_clauses; i++) {
+        prf_report_clause(stdout, &r->style, &result->clauses[i]);
+    }
     if (!r->options.no_store && !r->store_failed && r->style.verbosity >= 0) {
         printf("[%s]\n", result->id);
     }
@@ -294,9 +269,8 @@ void
 prf_run_take_result(struct prf_running *r, struct prf_measured *measured)
 {
     struct prf_result *result = &measured->result;
-    char hex[20];
-    run_random_hex(hex, 8);
-    result->id = prf_arena_strdup(&result->arena, hex);
+    struct prf_error err = {0};
+    result->id = prf_result_new_id(&result->arena);
     result->run_id = prf_arena_strdup(&result->arena, r->run.id);
     r->totals.n[result->status]++;
     r->n_bad += run_is_bad(result);
@@ -305,6 +279,10 @@ prf_run_take_result(struct prf_running *r, struct prf_measured *measured)
         run_keep_duration(r, result);
     }
     prf_progress_clear(&r->progress);
+    if (prf_run_budget_judge(r, result, &err) < 0) {
+        prf_say_error(&err);
+        r->internal_failed = true;
+    }
     if (r->exporter == NULL) {
         run_print_result(r, result);
     }
@@ -418,6 +396,7 @@ run_finish(struct prf_running *r)
         FILE *out = on_stdout ? stdout : stderr;
         run_print_durations(r, out);
         prf_report_summary(out, &style, &r->totals);
+        prf_run_budget_summary(r, out, &style);
     }
 }
 
@@ -435,6 +414,9 @@ run_exit_code(const struct prf_running *r)
     }
     if (r->store_failed || r->internal_failed) {
         return PRF_EXIT_INTERNAL;
+    }
+    if (r->n_broken > 0 && !r->options.exit_zero) {
+        return PRF_EXIT_REGRESSION;
     }
     return r->n_selected == 0 ? PRF_EXIT_NOTHING : PRF_EXIT_OK;
 }
@@ -515,11 +497,101 @@ run_apply_options(struct prf_running *r)
         sv->isolation == PRF_ISOLATION_NONE && r->options.show_output;
 }
 
+/* Is one of the words a target? */
+static bool
+run_names_target(const struct prf_running *r, int argc, char **argv)
+{
+    struct prf_args args = {.argc = argc, .argv = argv, .at = 1};
+    struct prf_arg arg;
+    struct prf_error ignored = {0};
+    int rc;
+    while ((rc = prf_args_next(&args, r->groups, &arg, &ignored)) != PRF_ARG_END) {
+        if (rc == PRF_ARG_WORD && prf_target_plausible(arg.word)) {
+            return true;
+        }
+        prf_error_clear(&ignored);
+    }
+    return false;
+}
+
+static int
+run_add_default(struct prf_running *r, const char *folder, const char *word,
+                struct prf_error *err)
+{
+    char *path = prf_path_join(word[0] == '/' ? "" : folder, word);
+    int rc = path == NULL ? prf_fail(err, PRF_ENOMEM, "out of memory")
+                          : prf_strlist_add(&r->default_words, path);
+    free(path);
+    return rc < 0 ? prf_fail(err, rc, "out of memory") : 0;
+}
+
+/* `targets` of the configuration, else the folder for cases of the repository. */
+static int
+run_find_defaults(struct prf_running *r, struct prf_error *err)
+{
+    static const char *const folders[] = {"profiling", "cases"};
+    const json_t *value = json_object_get(r->hosting.python.config, "targets");
+    char *base =
+        r->hosting.pyproject == NULL ? NULL : prf_path_dirname(r->hosting.pyproject);
+    int rc = 0;
+    if (base != NULL && json_is_string(value)) {
+        rc = run_add_default(r, base, json_string_value(value), err);
+    }
+    for (size_t i = 0; base != NULL && rc == 0 && i < json_array_size(value); i++) {
+        const char *word = json_string_value(json_array_get(value, i));
+        rc = word == NULL
+                 ? prf_fail(err, PRF_EUSAGE, "'%s': 'targets' takes a list of texts",
+                            r->hosting.pyproject)
+                 : run_add_default(r, base, word, err);
+    }
+    for (size_t i = 0; rc == 0 && r->default_words.n == 0 && i < 2; i++) {
+        char *path = prf_path_join(r->hosting.root, folders[i]);
+        if (path != NULL && prf_path_is_dir(path)) {
+            rc = run_add_default(r, "", path, err);
+        }
+        free(path);
+    }
+    free(base);
+    return rc;
+}
+
+/* Put them where a user would have written them. */
+static int
+run_insert_defaults(struct prf_running *r, int *argc, char ***argv,
+                    struct prf_error *err)
+{
+    if (!r->may_default || run_names_target(r, *argc, *argv)) {
+        return 0;
+    }
+    int rc = run_find_defaults(r, err);
+    size_t n = r->default_words.n, k = 0;
+    char **more = calloc((size_t)*argc + n + 1, sizeof *more);
+    if (rc < 0 || more == NULL) {
+        free(more);
+        return rc < 0 ? rc : prf_fail(err, PRF_ENOMEM, "out of memory");
+    }
+    more[k++] = (*argv)[0];
+    for (size_t i = 0; i < n; i++) {
+        more[k++] = r->default_words.items[i];
+    }
+    for (int i = 1; i < *argc; i++) {
+        more[k++] = (*argv)[i];
+    }
+    r->default_argv = more;
+    *argv = more;
+    *argc = (int)k;
+    return 0;
+}
+
 static int
 run_read_words(struct prf_running *r, int argc, char **argv, struct prf_error *err)
 {
-    int rc = prf_words_read(argc, argv, r->groups, &r->engine.profilers, &r->layers,
-                            &r->options, &r->words, err);
+    int rc = run_insert_defaults(r, &argc, &argv, err);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = prf_words_read(argc, argv, r->groups, &r->engine.profilers, &r->layers,
+                        &r->options, &r->words, err);
     if (rc == 0 && r->words.n_targets == 0) {
         rc = prf_fail(err, PRF_EUSAGE,
                       "no target: give a file, a folder or a module; see --help");
@@ -527,6 +599,9 @@ run_read_words(struct prf_running *r, int argc, char **argv, struct prf_error *e
     if (rc == 0 && r->hosting.python.config != NULL) {
         rc = prf_config_check_profilers(r->hosting.python.config, r->hosting.pyproject,
                                         &r->engine.profilers, err);
+    }
+    if (rc == 0) {
+        rc = prf_run_gate_check(r, err);
     }
     for (size_t i = 0; rc == 0 && i < r->words.n_targets; i++) {
         rc = prf_targets_add(&r->targets, r->words.targets[i], r->hosting.root, err);
@@ -592,7 +667,10 @@ prf_run_end(struct prf_running *r)
     }
     free(r->kept);
     free(r->durations);
+    prf_strlist_release(&r->default_words);
+    free(r->default_argv);
     prf_strlist_release(&r->outputs);
+    prf_strlist_release(&r->broken);
     prf_strlist_release(&r->wrong);
     prf_store_close(r->store);
     prf_choice_release(&r->choice);
@@ -634,7 +712,7 @@ run_go(struct prf_running *r, int argc, char **argv, struct prf_error *err)
 {
     int rc = run_prepare_output(r, err);
     if (rc == 0) {
-        rc = run_describe(r, argc, argv, err);
+        rc = prf_run_describe(r, argc, argv, err);
     }
     if (rc < 0) {
         return rc;

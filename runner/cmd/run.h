@@ -54,12 +54,16 @@ struct prf_running {
     struct prf_measured *kept; /* for a document that is written at the end */
     size_t n_kept;
     struct prf_strlist outputs; /* files that options of profilers asked for */
+    struct prf_strlist broken;  /* clauses of budgets, a line each */
     struct prf_strlist wrong;   /* usage errors that results told of, each said once */
     struct prf_duration *durations;
     size_t n_durations;
-    size_t n_selected, n_bad;
+    size_t n_selected, n_bad, n_broken;
     int command_layer; /* of the next reading of what follows the profiler */
     bool headed;       /* the head of the report was printed */
+    bool may_default;  /* without a target, those of the configuration are taken */
+    struct prf_strlist default_words; /* which they were */
+    char **default_argv;
     bool store_failed, usage_failed, internal_failed, stop, interrupted;
 };
 
@@ -81,5 +85,9 @@ int prf_list_print(struct prf_running *r, bool json, struct prf_error *err);
 int prf_run_begin(struct prf_running *r, const struct prf_command *command, int argc,
                   char **argv, struct prf_error *err);
 void prf_run_end(struct prf_running *r);
+
+/* The facts of a run that starts now: r->run. */
+int prf_run_describe(struct prf_running *r, int argc, char **argv,
+                     struct prf_error *err);
 
 #endif

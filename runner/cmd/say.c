@@ -1,6 +1,7 @@
 /* What commands say; see say.h. */
 #include "say.h"
 
+#include <poll.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -39,10 +40,21 @@ say_exit_code(int code)
     }
 }
 
+/* Has the reader of our output gone, as `head` does when it has enough? */
+static bool
+say_reader_gone(void)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+    return ferror(stdout) && poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0;
+}
+
 int
 prf_say_error(const struct prf_error *err)
 {
     fflush(stdout);
+    if (err->code == PRF_EIO && say_reader_gone()) {
+        return PRF_EXIT_OK; /* it has what it wanted */
+    }
     fprintf(stderr, "pyprofiler: error: %s\n", err->text);
     return say_exit_code(err->code);
 }

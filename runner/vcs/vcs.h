@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include <pyprofiler/error.h>
+#include <pyprofiler/options.h> /* struct prf_strlist */
 
 #include "result.h"
 
@@ -52,6 +53,9 @@ int prf_vcs_range(const char *path, const char *spec, unsigned flags,
 int prf_vcs_revision(const char *path, const char *revision, struct prf_arena *arena,
                      struct prf_revision *out, struct prf_error *err);
 
+/* Names of branches and tags, added to *out: "main", "origin/main", "v1.2". PRF_EVCS. */
+int prf_vcs_names(const char *path, struct prf_strlist *out, struct prf_error *err);
+
 /* The best common ancestor. PRF_ENOTFOUND: there is none. */
 int prf_vcs_merge_base(const char *path, const char *a, const char *b, char out[41],
                        struct prf_error *err);
@@ -86,6 +90,12 @@ struct prf_hunks {
 int prf_vcs_hunks(const char *path, const char *objects, const char *base,
                   const char *next, struct prf_arena *arena, struct prf_hunks *out,
                   struct prf_error *err);
+
+/* The bytes of a file (relative to the root) as they are in a commit or tree, in the
+   arena, with a NUL after them; no conversion of line ends. PRF_ENOTFOUND, PRF_EVCS. */
+int prf_vcs_file(const char *path, const char *objects, const char *revision,
+                 const char *file, struct prf_arena *arena, const char **out,
+                 struct prf_error *err);
 
 /* Version of the library, "1.5.1". */
 const char *prf_vcs_library(void);

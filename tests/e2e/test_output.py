@@ -208,6 +208,17 @@ def test_a_reader_that_goes_away(calls):
     assert done.code != 0
 
 
+def test_a_reader_that_has_enough(calls):
+    """`show | head -1` is no error: nobody lost anything."""
+    assert calls.run(CALLS, "call").code == 0
+    reader, writer = os.pipe()
+    process = calls.start("pyprofiler", "show", stdout=writer)
+    os.close(writer)
+    os.close(reader)
+    done = calls.finish(process)
+    assert (done.code, done.err) == (0, "")
+
+
 SMALL = """\
 from pyprofiler import ProfilerCase
 
