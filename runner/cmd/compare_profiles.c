@@ -229,6 +229,16 @@ sources_objects(const struct prf_comparing *c)
     return objects;
 }
 
+/* Has the newest result of a side measured the work tree as it is now? Then nobody
+   needs to have kept that. */
+static bool
+sources_are_work_tree(const struct prf_comparing *c, enum prf_diff_side side,
+                      const char *revision)
+{
+    const struct prf_side *s = results_side(c, side);
+    return s->work_tree && s->tree != NULL && strcmp(s->tree, revision) == 0;
+}
+
 static uint32_t
 sources_number(int n)
 {
@@ -269,7 +279,10 @@ sources_diff(struct prf_compared_results *r, struct prf_error *err)
     r->hunks_known = false;
     if (strcmp(r->revisions[0], r->revisions[1]) != 0) {
         rc = prf_vcs_hunks(c->root != NULL ? c->root : ".", objects, r->revisions[0],
-                           r->revisions[1], &c->comparison.arena, &hunks, &why);
+                           sources_are_work_tree(c, PRF_DIFF_NEXT, r->revisions[1])
+                               ? NULL
+                               : r->revisions[1],
+                           &c->comparison.arena, &hunks, &why);
     }
     if (rc == 0) {
         rc = sources_take(r, &hunks);
@@ -308,6 +321,22 @@ prf_case_profiles_hunks(struct prf_case_profiles *profiles,
     return rc;
 }
 
+/* From the work tree; NULL: cannot be read. */
+static const char *
+text_read_file(struct prf_arena *arena, const char *root, const char *file)
+{
+    char *path = prf_path_join(root, file), *data = NULL;
+    const char *text = NULL;
+    size_t size;
+    struct prf_error ignored = {0};
+    if (path != NULL && prf_file_read(path, &data, &size, &ignored) == 0) {
+        text = prf_arena_strdup(arena, data);
+    }
+    free(data);
+    free(path);
+    return text;
+}
+
 static const char *
 text_read(struct prf_case_profiles_text *t, enum prf_diff_side side, const char *file)
 {
@@ -317,6 +346,10 @@ text_read(struct prf_case_profiles_text *t, enum prf_diff_side side, const char 
     struct prf_error ignored = {0};
     if (revision == NULL || file[0] == '/') {
         return NULL;
+    }
+    if (sources_are_work_tree(c, side, revision)) {
+        const char *root = t->profiles->runs[side]->commit.root;
+        return root != NULL ? text_read_file(&t->profiles->arena, root, file) : NULL;
     }
     char *objects = sources_objects(c);
     if (prf_vcs_file(c->root != NULL ? c->root : ".", objects, revision, file,
