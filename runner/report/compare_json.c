@@ -175,6 +175,7 @@ json_item(struct prf_jsonout *js, const struct prf_compared *item)
         prf_json_clause(js, &item->clauses[i]);
     }
     prf_json_close(js, ']');
+    prf_json_text(js, "where_profiler", item->where_profiler);
     prf_json_open(js, "where", '[');
     for (size_t i = 0; i < item->n_where; i++) {
         json_where(js, &item->where[i]);
