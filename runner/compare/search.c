@@ -152,7 +152,7 @@ search_fit(const struct prf_search *search, const struct search_place *before,
         shrunk += fit.difference * fit.difference / (fit.variance + typical);
         factor = 0.5 * log(fit.variance / (fit.variance + typical));
     }
-    fit.likelihood = factor - 0.5 * (fit.degrees + 0.0) * log(shrunk);
+    fit.likelihood = factor - 0.5 * fit.degrees * log(shrunk);
     return fit;
 }
 
@@ -277,12 +277,6 @@ search_builds(const struct prf_search *search, size_t place)
     return beside ? SEARCH_BUILDS_BESIDE : 1.0;
 }
 
-static double
-search_entropy(double p)
-{
-    return p > 0.0 && p < 1.0 ? -p * log2(p) - (1.0 - p) * log2(1.0 - p) : 0.0;
-}
-
 /* The ends first, twice each unless their level is given: the noise has to be seen. */
 static bool
 search_next_end(const struct prf_search *search, size_t *index)
@@ -303,50 +297,94 @@ search_next_end(const struct prf_search *search, size_t *index)
     return false;
 }
 
-/* Where the outcome is least certain; a place that was measured often a little less,
-   because its next value tells less about it than a neighbour's. */
-static bool
-search_next_inside(const struct prf_search *search, size_t *index)
+/* What the hypotheses, each by its posterior, expect of a measurement. */
+struct search_forecast {
+    double mean, square; /* of what they expect */
+    double noise;        /* variance around it */
+};
+
+static void
+search_forecast(struct search_forecast *forecast, double posterior, double sign,
+                const struct search_place *group, double variance)
 {
-    double before = 0.0, best = 0.0;
-    double some = 1.0 - search->posterior[search->n];
-    bool found = false;
+    double mean = group->n > 0.0 ? group->sum / group->n : 0.0;
+    double unsure = group->n > 0.0 ? 1.0 / group->n : SEARCH_STEP * SEARCH_STEP;
+    forecast->mean += sign * posterior * mean;
+    forecast->square += sign * posterior * mean * mean;
+    forecast->noise += sign * posterior * variance * (1.0 + unsure);
+}
+
+/* Half the logarithm of how much more a measurement varies because it is not known
+   where the step is: its information, as if all were normal. Ends are places like
+   others: where the levels are in doubt, hypotheses differ in what they expect there.
+ */
+static double
+search_gain(const struct search_forecast *forecast)
+{
+    double spread = forecast->square - forecast->mean * forecast->mean;
+    return 0.5 * log1p(fmax(spread, 0.0) / forecast->noise);
+}
+
+/* Groups of each hypothesis, in turn: `before` and `after` of a step at k. */
+struct search_cursor {
+    struct search_place before, after;
+};
+
+static double
+search_variance(const struct search_fit *fit)
+{
+    return fit->squares / fmax(fit->degrees, 1.0);
+}
+
+/* The place that tells most. Going up a place, one hypothesis changes from expecting
+   its level before to that after, so one pass is enough. */
+static bool
+search_next_best(const struct prf_search *search, size_t *index)
+{
+    struct search_forecast forecast = {0};
+    struct search_cursor start, cursor;
+    search_groups(search, &start.before, &start.after);
+    cursor = start;
+    for (size_t k = 0; k < search->n; k++) {
+        struct search_fit fit = search_fit(search, &cursor.before, &cursor.after);
+        search_forecast(&forecast, search->posterior[k], 1.0, &cursor.before,
+                        search_variance(&fit));
+        search_move(&cursor.before, &cursor.after, &search->places[k + 1]);
+    }
+    struct search_place all = start.before;
+    search_add(&all, &start.after);
+    struct search_fit none = search_fit(search, &all, &(struct search_place){0});
+    search_forecast(&forecast, search->posterior[search->n], 1.0, &all,
+                    search_variance(&none));
+    double best = -1.0;
+    cursor = start;
     for (size_t place = 0; place <= search->n; place++) {
-        if (place > 0) {
-            before += search->posterior[place - 1];
+        double gain = search_gain(&forecast) * search_builds(search, place);
+        if (!search->places[place].skipped && gain > best) {
+            best = gain;
+            *index = place == 0 ? PRF_SEARCH_GOOD : place - 1;
         }
-        double chance = some > 0.0 ? before / some : 0.5;
-        double gain = search_entropy(chance) * search_builds(search, place) -
-                      1e-3 * search->places[place].n;
-        if (search->places[place].skipped || (found && gain <= best)) {
-            continue;
+        if (place < search->n) {
+            struct search_fit fit = search_fit(search, &cursor.before, &cursor.after);
+            double variance = search_variance(&fit), p = search->posterior[place];
+            search_forecast(&forecast, p, -1.0, &cursor.before, variance);
+            search_forecast(&forecast, p, 1.0, &cursor.after, variance);
+            search_move(&cursor.before, &cursor.after, &search->places[place + 1]);
         }
-        best = gain;
-        *index = place == 0 ? PRF_SEARCH_GOOD : place - 1;
-        found = true;
     }
-    return found;
+    return best >= 0.0;
 }
 
-/* The end that is known less well: what tells a step from none. */
+/* Evidence for no step grows slowly, and noise may be larger than a step: so half of
+   what a search may take at most is enough to call the ends equal when that is
+   likelier. */
 static bool
-search_next_level(const struct prf_search *search, size_t *index)
+search_gives_up(const struct prf_search *search)
 {
-    const struct search_place *good = &search->places[0],
-                              *bad = &search->places[search->n];
-    if (good->skipped && bad->skipped) {
-        return false;
-    }
-    bool take_good = !good->skipped && (bad->skipped || good->n <= bad->n);
-    *index = take_good ? PRF_SEARCH_GOOD : search->n - 1;
-    return true;
-}
-
-/* Nothing is clear for ever: noise may be larger than the step. */
-static size_t
-search_patience(const struct prf_search *search)
-{
-    return 24 + (size_t)(6.0 * log2((double)search->n + 1.0));
+    size_t patience = 24 + (size_t)(6.0 * log2((double)search->n + 1.0));
+    double none = search->posterior[search->n];
+    return none >= search->confidence || search->n_measured >= patience ||
+           (none >= 0.5 && search->n_measured >= patience / 2);
 }
 
 enum prf_search_next
@@ -364,13 +402,10 @@ prf_search_next(struct prf_search *search, size_t *index)
     if (probability >= search->confidence) {
         return first == last ? PRF_SEARCH_DONE : PRF_SEARCH_STUCK;
     }
-    if (search->posterior[search->n] >= search->confidence ||
-        search->n_measured >= search_patience(search)) {
+    if (search_gives_up(search)) {
         return PRF_SEARCH_STUCK;
     }
-    bool unsure = search->posterior[search->n] > 0.5;
-    bool found =
-        unsure ? search_next_level(search, index) : search_next_inside(search, index);
+    bool found = search_next_best(search, index);
     return found ? PRF_SEARCH_MEASURE : PRF_SEARCH_STUCK;
 }
 
