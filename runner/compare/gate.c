@@ -360,7 +360,6 @@ struct gate_case {
     const struct prf_change *change;   /* NULL: not compared, `uncompared` says why */
     const struct prf_summary *summary; /* NULL: not measured */
     const char *uncompared;
-    double alpha;
     bool absolute_only;
 };
 
@@ -370,7 +369,7 @@ gate_judge_limit(const struct gate_case *g, const struct prf_limit *limit,
 {
     const struct prf_gate_subject *s = g->subject;
     if (limit->relative && g->change != NULL) {
-        return prf_limit_judge_change(limit, g->change, g->alpha, why);
+        return prf_limit_judge_change(limit, g->change, why);
     }
     if (!limit->relative && g->summary != NULL) {
         return prf_limit_judge_value(limit, g->summary->median, g->summary->ci_low,
@@ -475,6 +474,7 @@ gate_subject(const struct prf_compared *item, const json_t *table, const json_t 
 static void
 gate_threshold(struct prf_compared *item, const struct gate_found *found)
 {
+    double rule = item->threshold;
     bool first = true;
     for (size_t i = 0; found->value != NULL && i < gate_count(found->value); i++) {
         struct prf_limit limit;
@@ -487,6 +487,10 @@ gate_threshold(struct prf_compared *item, const struct gate_found *found)
                 first ? limit.amount : fmin(item->threshold, limit.amount);
             first = false;
         }
+    }
+    /* While it was measured the verdict was asked for under the common threshold. */
+    if (item->threshold != rule && item->change.looked) {
+        item->change.verdict = PRF_VERDICT_INCONCLUSIVE;
     }
 }
 
@@ -543,7 +547,6 @@ gate_judge_item(struct prf_comparison *comparison, struct prf_compared *item,
         .change = item->uncompared == PRF_COMPARED ? c : NULL,
         .summary = c->n_next > 0 ? &next : NULL,
         .uncompared = gate_uncompared(item),
-        .alpha = comparison->rules.alpha,
     };
     item->clauses = NULL;
     item->n_clauses = 0;
