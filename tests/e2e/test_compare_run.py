@@ -53,9 +53,14 @@ def test_every_process_is_a_result(trees):
         results = document["results"]
         assert [r["status"] for r in results] == ["ok", "ok"]
         assert results[-1]["id"] == outcome.json["items"][0]["results"][side]
-        # the case is the user's, not the checkout's
-        assert results[0]["file"] == str(trees.path / "profiling/case_work.py")
     assert leftovers(trees) == []
+
+
+def test_cases_are_the_users(trees):
+    """Not those of a checkout that is gone."""
+    outcome = compare(trees, "HEAD~2", "HEAD~1")
+    assert {i["file"] for i in outcome.json["items"]} == {
+        str(trees.path / "profiling/case_work.py")}
 
 
 def test_no_store(trees):
