@@ -261,7 +261,7 @@ prf_compare_where(struct prf_comparing *c, struct prf_error *err)
     struct prf_comparison *comparison = &c->comparison;
     bool read = false;
     int rc = 1; /* 0: there is nothing to read from */
-    if (c->options.where.none || c->store == NULL || prf_compare_is_diff(&c->options)) {
+    if (c->options.where.none || prf_compare_is_diff(&c->options)) {
         return 0;
     }
     for (size_t i = 0; rc > 0 && i < comparison->n; i++) {
