@@ -176,7 +176,7 @@ profiles_load_one(struct prf_case_profiles *p, struct prf_store *store,
         rc = prf_recording_parse_mapped(p->maps[side][i].data, p->maps[side][i].size,
                                         &profile, &why);
     }
-    if (rc < 0) {
+    if (rc < 0 || profile == NULL) {
         return prf_fail(err, rc, "result %s: %s", chosen->result->id, why.text);
     }
     p->profiles[side][i] = profile;
