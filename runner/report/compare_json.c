@@ -155,6 +155,7 @@ json_item(struct prf_jsonout *js, const struct prf_compared *item)
     prf_json_open(js, NULL, '{');
     prf_json_text(js, "case", item->case_id);
     prf_json_text(js, "profiler", item->profiler);
+    prf_json_text(js, "options", item->options);
     prf_json_text(js, "metric", item->metric);
     prf_json_text(js, "unit", item->unit);
     prf_json_text(js, "better", json_better(item->change.better));
