@@ -60,6 +60,10 @@ prf_compared_results_read(struct prf_compared_results *results,
                           struct prf_comparing *comparing, struct prf_error *err)
 {
     *results = (struct prf_compared_results){.comparing = comparing};
+    if (comparing->store == NULL) {
+        return prf_fail(err, PRF_ENOTFOUND,
+                        "the results were not stored; leave out --no-store");
+    }
     int rc = results_read_side(results, PRF_DIFF_BASE, err);
     return rc < 0 ? rc : results_read_side(results, PRF_DIFF_NEXT, err);
 }
@@ -119,23 +123,41 @@ profiles_choose(const struct prf_compared_results *r, enum prf_diff_side side,
     return n;
 }
 
-/* The folder that the files of a result were in: that of the case's file, without the
-   path that is in the case's id. A measured commit has no work tree of its own. */
+/* The folder of a file whose path in it is known: "/tmp/x/cases/a.py", "cases/a.py" ->
+   "/tmp/x". False: it is not in one. */
+static bool
+root_of_file(const char *file, const char *path, size_t path_len, size_t *root_len)
+{
+    size_t all = file != NULL ? strlen(file) : 0;
+    *root_len = all - path_len - 1;
+    return path_len > 0 && all > path_len + 1 && file[*root_len] == '/' &&
+           strncmp(file + *root_len + 1, path, path_len) == 0;
+}
+
+/* The folder that the files of a result were in, from where its case ran: a measured
+   commit has a checkout of its own, which the result does not name. */
 static int
 profiles_root(struct prf_case_profiles *p, const struct profiles_chosen *chosen,
-              const char **out)
+              const struct prf_profile *profile, const char **out)
 {
     const struct prf_side_result *result = chosen->result;
     const char *end = strstr(result->case_id, "::");
-    size_t n = end != NULL ? (size_t)(end - result->case_id) : 0;
-    size_t all = result->case_file != NULL ? strlen(result->case_file) : 0;
-    *out = chosen->run->commit.root;
-    if (n == 0 || all < n + 2 || result->case_file[all - n - 1] != '/' ||
-        strncmp(result->case_file + all - n, result->case_id, n) != 0) {
-        return 0;
+    size_t n = end != NULL ? (size_t)(end - result->case_id) : 0, root;
+    const char *file = NULL;
+    for (size_t i = 1; i < profile->n_codes && file == NULL; i++) {
+        if (root_of_file(profile->codes[i].file, result->case_id, n, &root)) {
+            file = profile->codes[i].file;
+        }
     }
-    *out = prf_arena_strndup(&p->arena, result->case_file, all - n - 1);
-    return *out == NULL ? PRF_ENOMEM : 0;
+    if (file == NULL && root_of_file(result->case_file, result->case_id, n, &root)) {
+        file = result->case_file;
+    }
+    *out = chosen->run->commit.root;
+    if (file != NULL) {
+        *out = prf_arena_strndup(&p->arena, file, root);
+        return *out == NULL ? PRF_ENOMEM : 0;
+    }
+    return 0;
 }
 
 static int
@@ -154,14 +176,14 @@ profiles_load_one(struct prf_case_profiles *p, struct prf_store *store,
         rc = prf_recording_parse_mapped(p->maps[side][i].data, p->maps[side][i].size,
                                         &profile, &why);
     }
-    if (rc < 0) {
+    if (rc < 0 || profile == NULL) {
         return prf_fail(err, rc, "result %s: %s", chosen->result->id, why.text);
     }
     p->profiles[side][i] = profile;
     p->newest[side] = chosen->result;
     p->runs[side] = chosen->run;
     p->sides[side].n++;
-    rc = profiles_root(p, chosen, &p->roots[side][i]);
+    rc = profiles_root(p, chosen, profile, &p->roots[side][i]);
     return rc < 0 ? prf_fail(err, rc, "out of memory") : 0;
 }
 

@@ -256,6 +256,31 @@ def test_no_repository_has_no_hunks(project):
     assert entries["fresh"]["kinds"] == ["new"] and entries["fresh"]["hunks"] == []
 
 
+def measured_now(project, *words):
+    return project.run(
+        "pyprofiler", "compare", "HEAD~1", "HEAD", "--run", "--max-runs", "1", "--where",
+        *words, "--", "--python", project.python, "cases/shop_case.py", "-k", "profile_case", "call")
+
+
+def test_measured_now(measured):
+    """The files of both sides are in checkouts, which are not there any more."""
+    done = measured_now(measured, "--format", "json", "--column", "calls", "--top-k", "100")
+    assert done.code in (0, 6), done
+    (item,) = done.json["items"]
+    entries = {e["function"]: e for e in item["where"] if not e.get("stack")}
+    assert entries["often"]["file"] == "shop.py"
+    assert (entries["often"]["base"], entries["often"]["new"]) == (3, 30)
+    assert "+def fresh(n):" in entries["fresh"]["hunks"][0]
+
+
+def test_measured_now_and_not_stored(measured, tmp_path):
+    done = measured_now(measured, "--no-store", "--format", "json")
+    assert done.code in (0, 6) and "cannot say where: " in done.err, done
+    assert [i["where"] for i in done.json["items"]] == [[]]
+    done = measured_now(measured, "--no-store", "-o", tmp_path / "x.svg")
+    assert done.code == 4 and "error: " in done.err, done
+
+
 # --- exports ---
 
 def export(project, tmp_path, *words, name="x", **how):

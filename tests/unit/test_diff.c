@@ -114,7 +114,7 @@ static json_int_t
 check_events(const json_t *profile, const json_t *frames)
 {
     const json_t *events = json_object_get(profile, "events"), *event;
-    json_int_t at = 0, open[16];
+    json_int_t at = 0, open[16] = {0};
     size_t depth = 0, i;
     assert_string_equal(json_string_value(json_object_get(profile, "type")), "evented");
     json_array_foreach(events, i, event)
