@@ -64,12 +64,10 @@ int prf_hosting_configure_store(const struct prf_option_group *groups,
                                 struct prf_layers *layers, void *target,
                                 struct prf_error *err);
 
-/* [tool.pyprofiler] of the current folder's pyproject.toml, for a command that wants
-   its sub-table `name`; checked as a whole. *out and *path (of the file) are the
-   caller's, NULL when the file has no such word: the interpreter that reads it is not
-   started.
- */
-int prf_hosting_config(const char *name, json_t **out, char **path,
-                       struct prf_error *err);
+/* The same with the table: *table is the caller's reference to [tool.pyprofiler], *path
+   its file; both NULL when the file names neither an option of `groups` nor `key`. */
+int prf_hosting_configure_table(const struct prf_option_group *groups, const char *key,
+                                struct prf_layers *layers, void *target, json_t **table,
+                                char **path, struct prf_error *err);
 
 #endif

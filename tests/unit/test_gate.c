@@ -290,9 +290,9 @@ tables_are_checked(void **state)
     assert_table("{\"stopwach.cpu_time\": 1}", false,
                  "'p.toml': [tool.pyprofiler.gate]: no profiler 'stopwach', did you "
                  "mean 'stopwatch'?");
-    assert_table("{\"mine.speed\": 1}", false, NULL);
-    assert_table("{\"mine.speed\": 1}", true,
-                 "'p.toml': [tool.pyprofiler.gate]: no profiler measures 'mine.speed'");
+    assert_table("{\"acme.speed\": 1}", false, NULL);
+    assert_table("{\"acme.speed\": 1}", true,
+                 "'p.toml': [tool.pyprofiler.gate]: no profiler measures 'acme.speed'");
     assert_table("{\"wall_time\": \"1 MB\"}", false,
                  "'p.toml': [tool.pyprofiler.gate]: 'wall_time': '1 MB' is a size, the "
                  "metric is a time");
