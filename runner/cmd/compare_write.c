@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "compare.h"
+#include "compare_gate.h"
 #include "compare_report.h"
-#include "compare_summary.h"
 #include "document.h"
 #include "strbuf.h"
 

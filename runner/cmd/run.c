@@ -16,6 +16,7 @@
 #include "config.h"
 #include "document.h"
 #include "interrupt.h"
+#include "keep_tree.h"
 #include "machine.h"
 #include "path.h"
 #include "select.h"
@@ -744,6 +745,7 @@ run_go(struct prf_running *r, int argc, char **argv, struct prf_error *err)
     if (rc < 0) {
         return rc;
     }
+    prf_run_keep_tree(r);
     rc = prf_run_files(r, err);
     r->interrupted = rc == PRF_EINTERRUPTED || prf_interrupt_count() > 0;
     prf_progress_clear(&r->progress);

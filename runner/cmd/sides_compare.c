@@ -588,6 +588,30 @@ pairs_describe(struct pairing *p, const struct prf_side *side,
     return used == NULL || runs == NULL || out->name == NULL ? pairs_no_memory(p) : 0;
 }
 
+/* "CPython 3.12.1 (embed), AMD EPYC x 2" of the new side's first choice. */
+static int
+pairs_conditions(struct pairing *p)
+{
+    const struct prf_run *run = NULL;
+    for (size_t i = 0; i < p->settings.n; i++) {
+        const struct prf_setting *s = &p->settings.items[i];
+        run = s->rank == 0 ? (s->next != NULL ? s->next : s->base) : run;
+    }
+    const struct prf_python *python = &run->python;
+    const struct prf_machine *machine = &run->machine;
+    struct prf_strbuf text = PRF_STRBUF_INIT;
+    prf_strbuf_addf(&text, "%s %s (%s)",
+                    python->implementation == NULL ? "Python" : python->implementation,
+                    python->version == NULL ? "of unknown version" : python->version,
+                    python->host == NULL ? "unknown host" : python->host);
+    prf_strbuf_addf(&text, ", %s x %d",
+                    machine->cpu == NULL ? "unknown CPU" : machine->cpu,
+                    machine->n_cpus);
+    p->out->conditions = text.failed ? NULL : pairs_copy(p, text.data);
+    prf_strbuf_release(&text);
+    return p->out->conditions == NULL ? pairs_no_memory(p) : 0;
+}
+
 static int
 pairs_warnings(struct pairing *p)
 {
@@ -769,7 +793,7 @@ pairs_make(struct pairing *p, struct prf_store *store)
         (rc = pairs_read_like(p, store)) < 0 || (rc = pairs_rooms(p)) < 0 ||
         (rc = pairs_describe(p, base, &p->base, &p->out->base)) < 0 ||
         (rc = pairs_describe(p, next, &p->next, &p->out->next)) < 0 ||
-        (rc = pairs_all(p)) < 0) {
+        (rc = pairs_conditions(p)) < 0 || (rc = pairs_all(p)) < 0) {
         return rc;
     }
     if (pairs_same_runs(p) &&

@@ -142,8 +142,8 @@ pairs_find_metrics(struct prf_pairs *pairs, struct prf_pair *pair,
     }
     for (size_t i = 0; i < p->n_metrics; i++) {
         const struct prf_metric_values *m = &p->metrics[i];
-        if (m->n > 0 && m->better != PRF_BETTER_NONE &&
-            pairs_wants(pairs, m->name) && pairs_metric_of(base, m->name) != NULL) {
+        if (m->n > 0 && m->better != PRF_BETTER_NONE && pairs_wants(pairs, m->name) &&
+            pairs_metric_of(base, m->name) != NULL) {
             pair->metrics[pair->n_metrics++] =
                 (struct prf_pair_metric){.name = pairs_copy(pairs, m->name),
                                          .unit = pairs_copy(pairs, m->unit),

@@ -10,9 +10,6 @@ import pytest
 CASES = """
 from pyprofiler import ProfilerCase, budget
 
-class Base(ProfilerCase):
-    __abstractmethods__ = frozenset({"x"})
-
 @budget(peak_memory="1 GB", wall_time="+3%")
 class Limits(ProfilerCase):
     def profile_kept(self):
@@ -149,7 +146,7 @@ WRONG = {
     "'64 MB'": "it takes limits of metrics by name: wall_time='+3%'",
     "": "it takes limits of metrics by name",
     "**{'call.speed': 1}": "'call' does not measure 'speed'",
-    "**{'cal.wall_time': 1}": "no profiler 'cal', did you mean 'call'?",
+    "**{'trcer.wall_time': 1}": "no profiler 'trcer', did you mean 'tracer'?",
     "usage='1 MB'": "no profiler measures 'usage'",  # of a site, not of a case
 }
 
@@ -337,7 +334,8 @@ def test_github(two_commits):
 
 def test_own_metrics_are_those_of_the_profilers(project):
     """The names that `compare` knows without asking a worker."""
-    done = project.run("pyprofiler", "profilers", "--format", "json")
+    done = project.run("pyprofiler", "profilers", "--python", project.python,
+                       "--format", "json")
     for profiler in done.json["profilers"]:
         for metric in profiler["metrics"]:
             if metric["scope"] != "result":
