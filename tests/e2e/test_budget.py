@@ -333,7 +333,11 @@ def test_github(two_commits):
 
 
 def test_own_metrics_are_those_of_the_profilers(project):
-    """The names that `compare` knows without asking a worker."""
+    """The names that `compare` knows without asking a worker, or from results."""
+    project.write("m.py", MEMORY.format(a=1))
+    for message in "ab":
+        project.commit(message)
+        project.run("-q", "m.py::M::profile_b", "passthrough")
     done = project.run("pyprofiler", "profilers", "--python", project.python,
                        "--format", "json")
     for profiler in done.json["profilers"]:
@@ -343,7 +347,7 @@ def test_own_metrics_are_those_of_the_profilers(project):
             name = f"{profiler['name']}.{metric['name']}"
             project.write("pyproject.toml",
                           f"[tool.pyprofiler.gate]\n'{name}x' = '1 %'\n")
-            known = project.run("pyprofiler", "compare", "HEAD")
+            known = compare(project)
             assert known.code == 4 and f"did you mean '{metric['name']}'?" in known.err, (
                 name, known)
 
