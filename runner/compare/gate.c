@@ -11,14 +11,27 @@
 #define GATE_LIMITS_MAX 8 /* of one clause */
 
 const struct prf_gate_metric prf_gate_own[] = {
-    {"stopwatch", "wall_time", "ns"}, {"stopwatch", "cpu_time", "ns"},
-    {"call", "wall_time", "ns"},      {"callgraph", "wall_time", "ns"},
-    {"line", "wall_time", "ns"},      {"memory-line", "wall_time", "ns"},
-    {"tracer", "wall_time", "ns"},    {"tracer", "events", "count"},
-    {"tracemalloc", "peak", "bytes"}, {"tracemalloc", "current", "bytes"},
-    {"memory-time", "peak", "bytes"}, {"memory-time", "start", "bytes"},
-    {"memory-time", "end", "bytes"},  {"memory-time", "increment", "bytes"},
+    {"stopwatch", "wall_time", "ns"},
+    {"stopwatch", "cpu_time", "ns"},
+    {"call", "wall_time", "ns"},
+    {"callgraph", "wall_time", "ns"},
+    {"line", "wall_time", "ns"},
+    {"memory-line", "wall_time", "ns"},
+    {"tracer", "wall_time", "ns"},
+    {"tracer", "events", "count"},
+    {"tracemalloc", "peak", "bytes"},
+    {"tracemalloc", "current", "bytes"},
+    {"memory-time", "peak", "bytes"},
+    {"memory-time", "start", "bytes"},
+    {"memory-time", "end", "bytes"},
+    {"memory-time", "increment", "bytes"},
     {"memory-time", "mean", "bytes"},
+    {"instructions", "instructions", "count"},
+    {"instructions", "data_reads", "count"},
+    {"instructions", "data_writes", "count"},
+    {"instructions", "l1_misses", "count"},
+    {"instructions", "ll_misses", "count"},
+    {"instructions", "estimated_cycles", "count"},
 };
 const size_t prf_gate_n_own = sizeof prf_gate_own / sizeof *prf_gate_own;
 
