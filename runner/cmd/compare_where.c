@@ -1,12 +1,19 @@
 /* Where the cost of what changed is; see compare_where.h. */
 #include "compare_where.h"
 
+#include <math.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "compare.h"
 #include "compare_profiles.h"
 #include "where.h"
+
+/* Without --where: of so many changes, the largest. Reading the recordings of one takes
+   some milliseconds. */
+#define WHERE_ITEMS 50
+#define WHERE_PROFILERS 16
 
 #define AT(field) offsetof(struct prf_compare_where_options, field)
 
@@ -37,6 +44,8 @@ static const struct {
 struct telling {
     struct prf_comparing *comparing;
     struct prf_compared_results results;
+    const char *without[WHERE_PROFILERS]; /* profilers that have no functions */
+    size_t n_without;
     bool any; /* some result had the column */
     struct prf_error no_column;
 };
@@ -101,19 +110,37 @@ where_keep(struct prf_compared *item, const struct prf_where *where, size_t n,
 
 /* ---- telling ---- */
 
-static bool
-where_has_sites(const struct prf_case_profiles *profiles)
+enum where_sites { WHERE_NEVER, WHERE_NONE, WHERE_BOTH };
+
+static enum where_sites
+where_sites(const struct prf_case_profiles *profiles)
 {
+    size_t n_columns = 0, n_profiles = 0;
+    bool both = true;
     for (int side = 0; side < PRF_DIFF_SIDES; side++) {
         size_t n = 0;
         for (size_t i = 0; i < profiles->sides[side].n; i++) {
             n += profiles->profiles[side][i]->sites.n;
+            n_columns += profiles->profiles[side][i]->sites.n_columns;
+            n_profiles++;
         }
-        if (n == 0) {
-            return false;
+        both = both && n > 0;
+    }
+    return both                               ? WHERE_BOTH
+           : n_profiles > 0 && n_columns == 0 ? WHERE_NEVER
+                                              : WHERE_NONE;
+}
+
+/* One look at a profiler without functions is enough for all cases. */
+static bool
+where_is_without(const struct telling *t, const char *profiler)
+{
+    for (size_t i = 0; i < t->n_without; i++) {
+        if (strcmp(t->without[i], profiler) == 0) {
+            return true;
         }
     }
-    return true;
+    return false;
 }
 
 static int
@@ -156,6 +183,9 @@ where_of_profiler(struct telling *t, struct prf_compared *item, const char *prof
 {
     struct prf_case_profiles profiles;
     struct prf_error why = {0};
+    if (where_is_without(t, profiler)) {
+        return 0;
+    }
     int rc = prf_case_profiles_load(&profiles, &t->results, item, profiler,
                                     PRF_PROFILES_MAX, &why);
     if (rc == PRF_ENOMEM) {
@@ -165,9 +195,15 @@ where_of_profiler(struct telling *t, struct prf_compared *item, const char *prof
             fprintf(stderr, "pyprofiler: cannot say where: %s\n", why.text);
         }
         rc = 0;
-    } else if (where_has_sites(&profiles)) {
-        rc = where_of_profiles(t, item, &profiles, err);
-        rc = rc == 0 ? 1 : rc;
+    } else {
+        enum where_sites sites = where_sites(&profiles);
+        if (sites == WHERE_NEVER && t->n_without < WHERE_PROFILERS) {
+            t->without[t->n_without++] = profiler;
+        }
+        if (sites == WHERE_BOTH) {
+            rc = where_of_profiles(t, item, &profiles, err);
+            rc = rc == 0 ? 1 : rc;
+        }
     }
     prf_case_profiles_release(&profiles);
     return rc;
@@ -254,32 +290,70 @@ where_is_asked(const struct prf_compare_where_options *o,
            (o->all || verdict == PRF_VERDICT_SLOWER || verdict == PRF_VERDICT_FASTER);
 }
 
+static double
+where_size(const struct prf_compared *item)
+{
+    double size = fabs(log(item->change.ratio));
+    return isnan(size) ? (double)INFINITY : size;
+}
+
+static int
+where_by_size(const void *left, const void *right)
+{
+    const struct prf_compared *a = *(struct prf_compared *const *)left;
+    const struct prf_compared *b = *(struct prf_compared *const *)right;
+    double of_a = where_size(a), of_b = where_size(b);
+    return of_a != of_b ? (of_a > of_b ? -1 : 1) : (a > b) - (a < b);
+}
+
+/* What is to be told of, largest change first; the caller's (free). NULL: no memory. */
+static struct prf_compared **
+where_asked(struct prf_comparing *c, size_t *n)
+{
+    struct prf_comparison *comparison = &c->comparison;
+    struct prf_compared **items = calloc(comparison->n + 1, sizeof(void *));
+    *n = 0;
+    for (size_t i = 0; items != NULL && i < comparison->n; i++) {
+        if (where_is_asked(&c->options.where, &comparison->items[i])) {
+            items[(*n)++] = &comparison->items[i];
+        }
+    }
+    if (items != NULL) {
+        qsort(items, *n, sizeof(void *), where_by_size);
+    }
+    if (!c->options.where.all && *n > WHERE_ITEMS) {
+        if (c->options.general.quiet == 0) {
+            fprintf(stderr,
+                    "pyprofiler: where is told of the %d largest of %zu changes; "
+                    "--where: of all\n",
+                    WHERE_ITEMS, *n);
+        }
+        *n = WHERE_ITEMS;
+    }
+    return items;
+}
+
 int
 prf_compare_where(struct prf_comparing *c, struct prf_error *err)
 {
     struct telling t = {.comparing = c};
-    struct prf_comparison *comparison = &c->comparison;
-    bool read = false;
-    int rc = 1; /* 0: there is nothing to read from */
+    size_t n;
     if (c->options.where.none || prf_compare_is_diff(&c->options)) {
         return 0;
     }
-    for (size_t i = 0; rc > 0 && i < comparison->n; i++) {
-        if (!where_is_asked(&c->options.where, &comparison->items[i])) {
-            continue;
-        }
-        if (!read) {
-            rc = where_read(&t, err);
-            read = true;
-        }
-        if (rc > 0) {
-            rc = where_of_item(&t, &comparison->items[i], err);
-            rc = rc == 0 ? 1 : rc;
-        }
+    struct prf_compared **items = where_asked(c, &n);
+    if (items == NULL) {
+        return prf_fail(err, PRF_ENOMEM, "out of memory");
+    }
+    int rc = n > 0 ? where_read(&t, err) : 0;
+    for (size_t i = 0; rc > 0 && i < n; i++) {
+        rc = where_of_item(&t, items[i], err);
+        rc = rc == 0 ? 1 : rc;
     }
     if (rc > 0 && !t.any && t.no_column.code != 0) {
         rc = prf_fail(err, PRF_EUSAGE, "%s", t.no_column.text);
     }
     prf_compared_results_release(&t.results);
+    free(items);
     return rc < 0 ? rc : 0;
 }

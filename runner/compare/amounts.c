@@ -9,6 +9,7 @@
 
 /* From so many values on there is an interval of the median, see stats.h. */
 #define AMOUNTS_INTERVAL_MIN 6
+#define AMOUNTS_FEW 5
 
 bool
 prf_amount_counts(const struct prf_amount *amount)
@@ -17,11 +18,21 @@ prf_amount_counts(const struct prf_amount *amount)
            (amount->counted && amount->calls[0] != amount->calls[1]);
 }
 
+/* Do the repeats of the sides lie apart? */
+static bool
+amount_is_apart(const struct prf_amount *a)
+{
+    double gap = fmax(a->low[PRF_DIFF_NEXT] - a->high[PRF_DIFF_BASE],
+                      a->low[PRF_DIFF_BASE] - a->high[PRF_DIFF_NEXT]);
+    double narrower = fmin(a->high[0] - a->low[0], a->high[1] - a->low[1]);
+    return gap > (a->few ? narrower : 0);
+}
+
 double
 prf_amount_change(const struct prf_amount *amount)
 {
     double change = amount->cost[PRF_DIFF_NEXT] - amount->cost[PRF_DIFF_BASE];
-    return prf_amount_counts(amount) || fabs(change) > amount->noise ? change : 0;
+    return prf_amount_counts(amount) || amount_is_apart(amount) ? change : 0;
 }
 
 struct amounts_scratch {
@@ -42,10 +53,12 @@ amounts_order(const void *left, const void *right)
     return 0;
 }
 
-static double
-amounts_spread(const struct prf_summary *s)
+static void
+amounts_interval(struct prf_amount *out, uint32_t side, const struct prf_summary *s)
 {
-    return s->n < AMOUNTS_INTERVAL_MIN ? s->max - s->min : (s->ci_high - s->ci_low) / 2;
+    bool few = s->n < AMOUNTS_INTERVAL_MIN;
+    out->low[side] = few ? s->min : s->ci_low;
+    out->high[side] = few ? s->max : s->ci_high;
 }
 
 static bool
@@ -90,7 +103,7 @@ amounts_side(struct prf_amount *out, const struct prf_amount_row *rows, size_t n
     out->on[side] = true;
     out->counted = out->counted && amounts_same(scratch->calls, n_results);
     out->cost[side] = summary.median;
-    out->noise += amounts_spread(&summary);
+    amounts_interval(out, side, &summary);
     out->calls[side] = amounts_median(scratch->calls, n_results, scratch->sorted);
 }
 
@@ -110,6 +123,7 @@ amounts_groups(const struct prf_amount_row *rows, size_t n,
                const size_t n_results[PRF_DIFF_SIDES], struct amounts_scratch *scratch,
                struct prf_amount *out, size_t *n_out)
 {
+    bool few = n_results[0] < AMOUNTS_FEW || n_results[1] < AMOUNTS_FEW;
     for (size_t i = 0, end; i < n; i = end) {
         const struct prf_amount_row *first = &rows[i];
         struct prf_amount *amount = *n_out > 0 ? &out[*n_out - 1] : NULL;
@@ -119,8 +133,8 @@ amounts_groups(const struct prf_amount_row *rows, size_t n,
         }
         if (amount == NULL || amount->a != first->a || amount->b != first->b) {
             amount = &out[(*n_out)++];
-            *amount =
-                (struct prf_amount){.a = first->a, .b = first->b, .counted = true};
+            *amount = (struct prf_amount){
+                .a = first->a, .b = first->b, .counted = true, .few = few};
         }
         amounts_side(amount, first, end - i, n_results[first->side], scratch);
     }

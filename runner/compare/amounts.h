@@ -23,10 +23,10 @@ struct prf_amount {
     bool on[PRF_DIFF_SIDES];      /* some result of the side has it */
     double cost[PRF_DIFF_SIDES];  /* medians over all results of the side */
     double calls[PRF_DIFF_SIDES]; /* likewise; NAN: not known */
-    /* What the repeats of both sides show as noise of the difference of the costs: of a
-       side with fewer than six results highest - lowest, with more half of the interval
-       that holds the median with 95 %. 0: one result a side. */
-    double noise;
+    /* Where the median of the costs lies: with fewer than six results from the lowest
+       to the highest, with more the interval that holds it with 95 %. */
+    double low[PRF_DIFF_SIDES], high[PRF_DIFF_SIDES];
+    bool few;     /* fewer than five results on a side */
     bool counted; /* all results of a side have the same number of calls */
 };
 

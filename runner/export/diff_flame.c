@@ -170,7 +170,7 @@ flame_put_tooltip(struct flame *f, uint32_t node)
                   f->diff->request->options->strip_dirs);
     prf_strbuf_adds(&f->text, "\nown: ");
     flame_add_change(f, a->cost[PRF_DIFF_BASE], a->cost[PRF_DIFF_NEXT]);
-    if (a->noise > 0 && flame_change(f, node) == 0) {
+    if (a->cost[0] != a->cost[1] && flame_change(f, node) == 0) {
         prf_strbuf_adds(&f->text, ", no more than the repeats differ");
     }
     prf_strbuf_adds(&f->text, "\nwith what it calls: ");

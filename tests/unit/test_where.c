@@ -364,7 +364,38 @@ many_repeats(void **state)
     assert_int_equal(prf_amounts_fold(rows, 20, n_results, &arena, &amounts, &n), 0);
     assert_int_equal(n, 1);
     assert_near(amounts[0].cost[0], 4.5);
-    assert_true(amounts[0].noise > 0 && amounts[0].noise < 20);
+    assert_true(amounts[0].high[0] < 1e6 && amounts[0].low[0] < 4.5);
+    assert_near(prf_amount_change(&amounts[0]), 0);
+    prf_arena_release(&arena);
+}
+
+/* Five results each that lie apart are enough, however much they differ; of two the gap
+   must be wider than what one side shows. */
+static void
+apart(void **state)
+{
+    static const double values[2][5] = {{10, 12, 11, 40, 10},
+                                        {900, 450, 500, 2000, 600}};
+    static const double two[3][2] = {{100, 130}, {140, 175}, {161, 300}};
+    struct prf_amount_row rows[10];
+    size_t n_results[PRF_DIFF_SIDES] = {5, 5}, n;
+    struct prf_arena arena = {0};
+    struct prf_amount *amounts;
+    (void)state;
+    for (uint32_t i = 0; i < 10; i++) {
+        rows[i] = (struct prf_amount_row){1, 0, i / 5, i % 5, values[i / 5][i % 5], 1};
+    }
+    assert_int_equal(prf_amounts_fold(rows, 10, n_results, &arena, &amounts, &n), 0);
+    assert_near(prf_amount_change(&amounts[0]), 589);
+    n_results[0] = n_results[1] = 2;
+    for (int next = 1; next < 3; next++) {
+        for (uint32_t i = 0; i < 4; i++) {
+            double value = two[i < 2 ? 0 : next][i % 2];
+            rows[i] = (struct prf_amount_row){1, 0, i / 2, i % 2, value, 1};
+        }
+        assert_int_equal(prf_amounts_fold(rows, 4, n_results, &arena, &amounts, &n), 0);
+        assert_near(prf_amount_change(&amounts[0]), next == 1 ? 0 : 115.5);
+    }
     prf_arena_release(&arena);
 }
 
@@ -382,7 +413,8 @@ missing_in_a_result(void **state)
     (void)state;
     assert_int_equal(prf_amounts_fold(rows, 3, n_results, &arena, &amounts, &n), 0);
     assert_near(amounts[0].cost[PRF_DIFF_NEXT], 0);
-    assert_near(amounts[0].noise, 36);
+    assert_near(amounts[0].low[PRF_DIFF_NEXT], 0);
+    assert_near(amounts[0].high[PRF_DIFF_NEXT], 36);
     assert_true(amounts[0].on[PRF_DIFF_NEXT]);
     prf_arena_release(&arena);
 }
@@ -778,6 +810,7 @@ main(void)
         cmocka_unit_test(counted_calls),
         cmocka_unit_test(paths_with_dots),
         cmocka_unit_test(many_repeats),
+        cmocka_unit_test(apart),
         cmocka_unit_test(missing_in_a_result),
         cmocka_unit_test(renamed_file),
         cmocka_unit_test(installed_packages),
