@@ -23,7 +23,7 @@
 #define MAX_VALUES 20
 
 static const struct prf_change_rules rules = {
-    .threshold = 0.02, .alpha = 0.01, .seed = 1};
+    .threshold = 0.02, .alpha = 0.01, .seed = 1, .n_resamples = 500};
 static const struct prf_change_metric wall = {
     .unit = "ns", .better = PRF_BETTER_LESS, .between = -1.0};
 static const struct prf_change_metric wall_paired = {
@@ -251,8 +251,8 @@ same_code_is_no_change(void **state)
         for (size_t s = 0; s < LEN(sizes); s++) {
             size_t alarms = 0, covered = 0, n = 500;
             for (size_t i = 0; i < n; i++) {
-                fill(&base, &random, noise, sizes[s], 20, 1000.0);
-                fill(&next, &random, noise, sizes[s], 20, 1000.0);
+                fill(&base, &random, noise, sizes[s], 8, 1000.0);
+                fill(&next, &random, noise, sizes[s], 8, 1000.0);
                 struct prf_change change = judge(&wall);
                 alarms += is_alarm(&change);
                 covered += change.ci_low <= 1.0 && change.ci_high >= 1.0;
