@@ -351,7 +351,10 @@ static int
 steps_report(const struct steps_series *s, const size_t *bounds, size_t n_levels,
              struct prf_step **out, size_t *n_out, struct prf_error *err)
 {
-    struct prf_step *steps = calloc(n_levels, sizeof *steps);
+    if (n_levels < 2) {
+        return 0;
+    }
+    struct prf_step *steps = calloc(n_levels - 1, sizeof *steps);
     if (steps == NULL) {
         return prf_fail(err, PRF_ENOMEM, "out of memory");
     }
