@@ -6,11 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include <git2.h>
 
-#include "path.h"
+#include "repository.h"
 #include "worktree.h"
 
 struct describe {
@@ -36,84 +35,6 @@ describe_hex(struct describe *d, const git_oid *id)
 {
     char hex[GIT_OID_HEXSZ + 1];
     return describe_copy(d, git_oid_tostr(hex, sizeof hex, id));
-}
-
-/* The folder that git would be asked in, NULL with errno when there is none. */
-static char *
-vcs_folder(const char *path)
-{
-    struct stat st;
-    if (stat(path, &st) < 0) {
-        return NULL;
-    }
-    char *absolute = prf_path_absolute(path);
-    if (absolute == NULL || S_ISDIR(st.st_mode)) {
-        return absolute;
-    }
-    char *folder = prf_path_dirname(absolute);
-    free(absolute);
-    return folder;
-}
-
-/* The folder at or above `folder` with a .git in it, or NULL. */
-static char *
-vcs_find_dot_git(const char *folder)
-{
-    char *at = strdup(folder);
-    while (at != NULL) {
-        char *dot_git = prf_path_join(at, ".git");
-        bool found = dot_git != NULL && prf_path_exists(dot_git);
-        free(dot_git);
-        if (found) {
-            return at;
-        }
-        char *up = prf_path_dirname(at);
-        bool top = up == NULL || strcmp(up, at) == 0;
-        free(at);
-        at = up;
-        if (top) {
-            break;
-        }
-    }
-    free(at);
-    return NULL;
-}
-
-/* Why no repository could be opened, and what to do. */
-static void
-vcs_note_closed(struct prf_strbuf *note, const char *folder, int code)
-{
-    const git_error *error = git_error_last();
-    bool owner = code == GIT_EOWNER || (code == GIT_ENOTFOUND && error != NULL &&
-                                        error->klass == GIT_ERROR_CONFIG);
-    char *root = vcs_find_dot_git(folder);
-    if (owner) {
-        const char *name = root == NULL ? folder : root;
-        prf_worktree_note(note,
-                          "the repository '%s' belongs to another user: 'git config"
-                          " --global --add safe.directory %s' makes it readable",
-                          name, name);
-    } else if (code == GIT_ENOTFOUND && root == NULL) {
-        prf_worktree_note(note, "no git repository holds '%s': 'git init' makes one",
-                          folder);
-    } else if (code == GIT_ENOTFOUND) {
-        prf_worktree_note(
-            note, "'%s/.git' is damaged or no repository: see 'git status'", root);
-    } else {
-        prf_worktree_note(note, "cannot read the repository of '%s': %s", folder,
-                          prf_worktree_why());
-    }
-    free(root);
-}
-
-static int
-vcs_open(const char *folder, git_repository **out, struct prf_strbuf *note)
-{
-    int code = git_repository_open_ext(out, folder, 0, NULL);
-    if (code < 0) {
-        vcs_note_closed(note, folder, code);
-    }
-    return code;
 }
 
 static void
@@ -221,14 +142,14 @@ prf_vcs_describe(const char *path, struct prf_arena *arena, struct prf_commit *o
                  struct prf_error *err)
 {
     struct describe d = {.arena = arena, .out = out};
-    char *folder = vcs_folder(path);
+    char *folder = prf_repository_folder(path);
     int rc = 0;
     *out = (struct prf_commit){0};
     git_libgit2_init();
     if (folder == NULL) {
         prf_worktree_note(&d.note, "cannot look for a repository at '%s': %s", path,
                           strerror(errno));
-    } else if (vcs_open(folder, &d.repo, &d.note) == 0) {
+    } else if (prf_repository_open_noted(folder, &d.repo, &d.note) == 0) {
         rc = describe_repository(&d);
     }
     if (d.note.len > 0) {
@@ -244,59 +165,21 @@ prf_vcs_describe(const char *path, struct prf_arena *arena, struct prf_commit *o
     return rc;
 }
 
-static int
-vcs_resolve_commit(git_repository *repo, const char *revision, char out[41],
-                   struct prf_error *err)
-{
-    git_object *object = NULL;
-    git_object *commit = NULL;
-    int rc = 0;
-    int code = git_revparse_single(&object, repo, revision);
-    if (code == 0) {
-        code = git_object_peel(&commit, object, GIT_OBJECT_COMMIT);
-    }
-    if (code == 0) {
-        git_oid_tostr(out, GIT_OID_HEXSZ + 1, git_object_id(commit));
-    } else if (code == GIT_ENOTFOUND) {
-        rc = prf_fail(err, PRF_ENOTFOUND, "no commit is called '%s'%s", revision,
-                      git_repository_is_shallow(repo) == 1
-                          ? ", in this shallow clone ('git fetch --unshallow')"
-                          : "");
-    } else if (code == GIT_EAMBIGUOUS) {
-        rc = prf_fail(err, PRF_ENOTFOUND,
-                      "'%s' may be several commits: give more of its id", revision);
-    } else if (code == GIT_EINVALIDSPEC || code == GIT_EPEEL) {
-        rc = prf_fail(err, PRF_ENOTFOUND, "'%s' does not name a commit", revision);
-    } else {
-        rc = prf_fail(err, PRF_EVCS, "cannot find '%s': %s", revision,
-                      prf_worktree_why());
-    }
-    git_object_free(commit);
-    git_object_free(object);
-    return rc;
-}
-
 int
 prf_vcs_resolve(const char *path, const char *revision, char out[41],
                 struct prf_error *err)
 {
     git_repository *repo = NULL;
-    struct prf_strbuf note = PRF_STRBUF_INIT;
-    char *folder = vcs_folder(path);
-    int rc;
-    git_libgit2_init();
-    if (folder == NULL) {
-        rc = prf_fail(err, PRF_EVCS, "cannot look for a repository at '%s': %s", path,
-                      strerror(errno));
-    } else if (vcs_open(folder, &repo, &note) < 0) {
-        rc = prf_fail(err, PRF_EVCS, "%s", prf_strbuf_text(&note));
-    } else {
-        rc = vcs_resolve_commit(repo, revision, out, err);
+    git_commit *commit = NULL;
+    int rc = prf_repository_open(path, &repo, err);
+    if (rc == 0) {
+        rc = prf_repository_commit(repo, revision, &commit, err);
     }
-    prf_strbuf_release(&note);
-    git_repository_free(repo);
-    git_libgit2_shutdown();
-    free(folder);
+    if (rc == 0) {
+        git_oid_tostr(out, GIT_OID_HEXSZ + 1, git_commit_id(commit));
+    }
+    git_commit_free(commit);
+    prf_repository_close(repo);
     return rc;
 }
 
