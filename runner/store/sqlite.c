@@ -219,6 +219,8 @@ static const struct prf_store_ops sqlite_ops = {
     .add_result = prf_sqlite_add_result,
     .finish_run = prf_sqlite_finish_run,
     .select = prf_sqlite_select,
+    .series = prf_sqlite_series,
+    .points = prf_sqlite_points,
     .recording = prf_sqlite_recording,
     .describe = prf_sqlite_describe,
 };
