@@ -70,6 +70,52 @@ int prf_store_select(struct prf_store *store, const struct prf_query *query,
                      bool with_profile, prf_store_visit *visit, void *arg,
                      struct prf_error *err);
 
+/* One side of a comparison: what was measured of ... */
+enum prf_side_kind {
+    PRF_SIDE_COMMIT,   /* a commit, in a clean work tree: all runs of it */
+    PRF_SIDE_TREE,     /* a tree id, usually of a dirty work tree */
+    PRF_SIDE_RUN,      /* one run, by its whole id */
+    PRF_SIDE_BASELINE, /* what was saved under a name */
+};
+
+struct prf_side_query {
+    enum prf_side_kind kind;
+    const char *id;       /* commit, tree, run id, name */
+    const char *profiler; /* or NULL */
+    size_t n_newest;      /* at most so many results of each (case, profiler, options),
+                             the newest; 0: all */
+};
+
+/* A result without its profile. */
+struct prf_side_result {
+    const char *id, *case_id, *profiler;
+    const char *options;   /* JSON, or NULL */
+    const char *case_hash; /* or NULL */
+    const char *case_file; /* absolute, or NULL */
+    int case_line;
+    enum prf_status status;
+    const char *reason; /* of what is not ok, or NULL */
+    const struct prf_run *run;
+    struct prf_metric_values *metrics; /* those with samples */
+    size_t n_metrics;
+};
+
+/* Results by case, profiler, options, then oldest first. Everything is the arena's, but for
+   the runs' own arenas; a text that occurs often is there once. */
+struct prf_side_results {
+    struct prf_arena arena;
+    struct prf_run *runs; /* oldest first */
+    size_t n_runs;
+    struct prf_side_result *items;
+    size_t n;
+};
+
+/* *out is the caller's (prf_side_results_release). No results are no error;
+   PRF_ENOTFOUND: no such run or baseline. */
+int prf_store_side(struct prf_store *store, const struct prf_side_query *query,
+                   struct prf_side_results *out, struct prf_error *err);
+void prf_side_results_release(struct prf_side_results *results);
+
 /* The recording of a result, decompressed into a file without a name: long ones take no
    memory. */
 struct prf_recording_map {

@@ -1,0 +1,342 @@
+/* pyprofiler compare: did it get slower or bigger between two sides? Reads both sides,
+   judges each metric of each case, renders the verdicts. */
+#include "compare.h"
+
+#include <math.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "command.h"
+#include "compare_report.h"
+#include "document.h"
+#include "hosting.h"
+#include "path.h"
+#include "select.h"
+#include "select_stored.h"
+
+#define AT(field) offsetof(struct prf_compare_options, field)
+
+static const struct prf_option compare_selection[] = {
+    {PRF_OPT_STRING, 'k', "keyword", NULL, AT(keyword), .unit = "EXPR",
+     .help = "only cases whose id fits: words, and, or, not, parentheses"},
+    {PRF_OPT_STRING, 'p', "profiler", NULL, AT(profiler), .unit = "NAME",
+     .help = "only results of this profiler"},
+    {PRF_OPT_LIST, 'm', "metric", "metrics", AT(metrics), .unit = "NAMES",
+     .help = "only these metrics; may be repeated"},
+    {PRF_OPT_FLAG, 0, "across-machines", NULL, AT(across_machines),
+     .help = "compare results of different machines or interpreters too, and say what "
+             "differs"},
+    PRF_OPTIONS_END,
+};
+
+static const struct prf_option compare_baselines[] = {
+    {PRF_OPT_STRING, 0, "baseline", NULL, AT(baseline), .unit = "NAME",
+     .help = "the base is what was saved under that name"},
+    {PRF_OPT_STRING, 0, "baseline-lenient", NULL, AT(baseline_lenient), .unit = "NAME",
+     .help = "the same; without one of that name nothing is compared"},
+    {PRF_OPT_STRING, 0, "save-baseline", NULL, AT(save_baseline), .unit = "NAME",
+     .help = "save the results of the new side under that name"},
+    PRF_OPTIONS_END,
+};
+
+static const struct prf_option compare_judging[] = {
+    {PRF_OPT_STRING, 0, "threshold", NULL, AT(threshold), .def = "2%",
+     .unit = "PERCENT", .help = "smaller changes are not reported: 5% or 0.05"},
+    {PRF_OPT_STRING, 0, "alpha", NULL, AT(alpha), .def = "1%", .unit = "PERCENT",
+     .help = "rate of false alarms among all that is reported"},
+    {PRF_OPT_UINT, 0, "seed", NULL, AT(seed), .def = "1", .unit = "N",
+     .help = "of the resampling: the same seed gives the same intervals"},
+    PRF_OPTIONS_END,
+};
+
+static const struct prf_option compare_report[] = {
+    {PRF_OPT_FLAG, 0, "only-changed", NULL, AT(only_changed),
+     .help = "leave out what is the same, within noise or inconclusive"},
+    {PRF_OPT_CHOICE, 0, "sort", NULL, AT(sort), .def = "case",
+     .choices = "case|metric|change|p|value",
+     .help = "order of the list; change: largest first"},
+    {PRF_OPT_STRING, 0, "format", NULL, AT(format), .unit = "FORMAT",
+     .help = "see below; without it the extension of the output file decides"},
+    {PRF_OPT_STRING, 'o', "output", NULL, AT(output), .unit = "FILE",
+     .help = "write the report there; -: standard output"},
+    {PRF_OPT_FLAG, 'f', "force", NULL, AT(force), .help = "overwrite the output file"},
+    {PRF_OPT_FLAG, 0, "exit-zero", NULL, AT(exit_zero),
+     .help = "exit with 0 also when something got worse"},
+    PRF_OPTIONS_END,
+};
+
+static const struct prf_option compare_store[] = {
+    {PRF_OPT_STRING, 0, "store", NULL, AT(store), .unit = "FILE",
+     .help = "where the results are [.pyprofiler/results.db at the repository's root]"},
+    PRF_OPTIONS_END,
+};
+
+static const struct prf_option_group compare_groups[] = {
+    {"selection", compare_selection, 0},
+    {"baselines", compare_baselines, 0},
+    {"judging", compare_judging, 0},
+    {"report", compare_report, 0},
+    {"store", compare_store, 0},
+    /* a group of another file: one line here, its options in struct prf_compare_options
+     */
+    {"general", prf_general_table, AT(general)},
+    {NULL},
+};
+
+/* What [tool.pyprofiler] and the environment may say of a comparison. */
+static const struct prf_option_group compare_configurable[] = {
+    {"judging", compare_judging, 0},
+    {"store", compare_store, 0},
+    {NULL},
+};
+
+/* --- the command line ------------------------------------------------------------- */
+
+int
+prf_compare_ratio(const char *option, const char *text, double *out,
+                  struct prf_error *err)
+{
+    char *end = NULL;
+    double value = strtod(text, &end);
+    bool percent = end != text && strcmp(end, "%") == 0;
+    bool plain = end != text && *end == '\0';
+    *out = percent ? value / 100.0 : value;
+    if ((percent || plain) && *out >= 0.0 && *out < 1.0) { /* not of a NaN either */
+        return 0;
+    }
+    return prf_fail(err, PRF_EUSAGE,
+                    "--%s takes a share below 100%%, as '5%%' or '0.05', not '%s'",
+                    option, text);
+}
+
+static int
+compare_rules(struct prf_comparing *c, struct prf_error *err)
+{
+    struct prf_change_rules *rules = &c->comparison.rules;
+    rules->seed = c->options.seed;
+    int rc =
+        prf_compare_ratio("threshold", c->options.threshold, &rules->threshold, err);
+    if (rc == 0) {
+        rc = prf_compare_ratio("alpha", c->options.alpha, &rules->alpha, err);
+    }
+    if (rc == 0 && rules->alpha == 0.0) {
+        rc = prf_fail(err, PRF_EUSAGE, "--alpha must be more than 0");
+    }
+    return rc;
+}
+
+/* What follows "--" is for run. */
+static int
+compare_split(struct prf_comparing *c, int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--") == 0) {
+            c->run_argc = argc - i - 1;
+            c->run_argv = argv + i + 1;
+            return i;
+        }
+    }
+    return argc;
+}
+
+static int
+compare_parse(struct prf_comparing *c, const struct prf_command *self, int argc,
+              char **argv, struct prf_error *err)
+{
+    struct prf_compare_options *o = &c->options;
+    int rc = prf_groups_defaults(self->groups, o, err);
+    if (rc == 0) {
+        rc = prf_args_parse(compare_split(c, argc, argv), argv, self->groups,
+                            &c->layers, o, c->words, 2, err);
+    }
+    if (rc < 0 || o->general.help) {
+        return rc;
+    }
+    if (o->baseline != NULL && o->baseline_lenient != NULL) {
+        return prf_fail(err, PRF_EUSAGE,
+                        "--baseline and --baseline-lenient exclude each other");
+    }
+    if (o->baseline != NULL || o->baseline_lenient != NULL) {
+        if (c->words[1] != NULL) {
+            return prf_fail(err, PRF_EUSAGE,
+                            "unexpected word '%s': the base is the baseline",
+                            c->words[1]);
+        }
+        c->words[1] = c->words[0];
+        c->words[0] = NULL;
+    } else if (c->words[0] == NULL) {
+        return prf_fail(
+            err, PRF_EUSAGE,
+            "compare with what? give BASE: a revision, a run, or --baseline "
+            "NAME; see --help");
+    }
+    if (o->keyword != NULL) {
+        rc = prf_select_check(o->keyword, err);
+    }
+    return rc < 0
+               ? rc
+               : prf_hosting_configure_store(compare_configurable, &c->layers, o, err);
+}
+
+/* --- read --------------------------------------------------------------------------
+ */
+
+static int
+compare_open(struct prf_comparing *c, struct prf_error *err)
+{
+    return prf_stored_open(c->options.store, &c->store, err);
+}
+
+static int
+compare_read(struct prf_comparing *c, struct prf_error *err)
+{
+    const struct prf_compare_options *o = &c->options;
+    struct prf_sides_words words = {
+        .base = c->words[0],
+        .next = c->words[1],
+        .baseline = o->baseline != NULL ? o->baseline : o->baseline_lenient,
+        .lenient = o->baseline_lenient != NULL,
+        .folder = ".",
+    };
+    struct prf_sides_filter filter = {.keyword = o->keyword,
+                                      .profiler = o->profiler,
+                                      .metrics = &o->metrics,
+                                      .across_machines = o->across_machines};
+    int rc = prf_sides_resolve(c->store, &words, &c->sides, err);
+    for (size_t i = 0; i < c->sides.notes.n && o->general.quiet == 0; i++) {
+        fprintf(stderr, "pyprofiler: %s\n", c->sides.notes.items[i]);
+    }
+    if (rc < 0 || c->sides.no_baseline) {
+        return rc;
+    }
+    return prf_sides_compare(c->store, &c->sides, &filter, &c->comparison, err);
+}
+
+/* --- render ------------------------------------------------------------------------
+ */
+
+static int
+compare_write(struct prf_comparing *c, struct prf_error *err)
+{
+    const struct prf_compare_format *format = NULL;
+    struct prf_document document = {0};
+    const struct prf_compare_options *o = &c->options;
+    int rc =
+        prf_compare_format_find(o->format == NULL ? "text" : o->format, &format, err);
+    if (rc == 0) {
+        rc = prf_document_open(&document, o->output, o->force ? PRF_DOCUMENT_FORCE : 0u,
+                               err);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    const struct prf_compared **items = calloc(c->comparison.n + 1, sizeof *items);
+    if (items == NULL) {
+        rc = prf_fail(err, PRF_ENOMEM, "out of memory");
+        goto out;
+    }
+    for (size_t i = 0; i < c->comparison.n; i++) {
+        items[i] = &c->comparison.items[i];
+    }
+    struct prf_style style = prf_say_style(&o->general, document.file);
+    struct prf_compare_report_options options = {.style = &style,
+                                                 .items = items,
+                                                 .n = c->comparison.n,
+                                                 .only_changed = o->only_changed,
+                                                 .root = c->root};
+    rc = format->write(&c->comparison, &options, document.file, err);
+    if (rc == 0) {
+        rc = prf_document_commit(&document, err);
+    }
+out:
+    free(items);
+    prf_document_close(&document);
+    return rc;
+}
+
+/* --- the command -------------------------------------------------------------------
+ */
+
+/* Read, judge, render. */
+static int
+compare_go(struct prf_comparing *c, struct prf_error *err)
+{
+    int rc = compare_rules(c, err);
+    if (rc == 0) {
+        rc = compare_open(c, err);
+    }
+    if (rc == 0) {
+        rc = compare_read(c, err); /* --run: prf_compare_run(c, err) instead */
+    }
+    if (rc == 0) {
+        rc = prf_comparison_judge(&c->comparison, err);
+    }
+    /* gates: the clauses of budgets and of [tool.pyprofiler.gate] are judged here */
+    /* where: prf_where_find for items that changed goes here */
+    return rc < 0 ? rc : compare_write(c, err);
+}
+
+static int
+compare_exit(const struct prf_comparing *c)
+{
+    const struct prf_comparison *comparison = &c->comparison;
+    if (comparison->n == 0 && !c->sides.no_baseline) {
+        return PRF_EXIT_NOTHING;
+    }
+    bool worse = prf_comparison_regressions(comparison) > 0 ||
+                 prf_comparison_broken(comparison) > 0;
+    return worse && !c->options.exit_zero ? PRF_EXIT_REGRESSION : PRF_EXIT_OK;
+}
+
+static void
+compare_help(const struct prf_command *self)
+{
+    prf_say_help(stdout, self, "pyprofiler compare");
+    fputs("\nformats:\n", stdout);
+    for (size_t i = 0; prf_compare_formats[i] != NULL; i++) {
+        printf("  %-14s %s\n", prf_compare_formats[i]->name,
+               prf_compare_formats[i]->summary);
+    }
+}
+
+static int
+compare_main(const struct prf_command *self, int argc, char **argv)
+{
+    struct prf_comparing c = {0};
+    struct prf_error err = {0};
+    int code = PRF_EXIT_OK;
+    int rc = compare_parse(&c, self, argc, argv, &err);
+    if (rc >= 0 && c.options.general.help) {
+        compare_help(self);
+        goto out;
+    }
+    if (rc >= 0) {
+        rc = compare_go(&c, &err);
+    }
+    code = rc < 0 ? prf_say_error(&err) : compare_exit(&c);
+out:
+    prf_comparison_release(&c.comparison);
+    prf_sides_release(&c.sides);
+    prf_store_close(c.store);
+    free(c.root);
+    free(c.store_path);
+    free(c.pyproject);
+    prf_groups_release(self->groups, &c.options);
+    return code;
+}
+
+const struct prf_command prf_cmd_compare = {
+    .name = "compare",
+    .summary = "what got slower or bigger between two commits, runs or baselines",
+    .usage = "[OPTIONS] BASE [NEW] [-- WORDS OF run]",
+    .about =
+        "Compares stored results of two sides and gives a verdict for each metric of "
+        "each "
+        "case. A side is a revision as git takes it, the start of a run's id, wip or "
+        "wip~N for the latest dirty work trees, or a baseline; A..B is A B, A...B is "
+        "the "
+        "merge base of both and B. Without NEW: the work tree as it is.",
+    .groups = compare_groups,
+    .run = compare_main,
+};

@@ -1,0 +1,54 @@
+/* The options and the state of `pyprofiler compare`, shared by its files. */
+#ifndef PRF_COMPARE_H
+#define PRF_COMPARE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "args.h"
+#include "comparison.h"
+#include "say.h"
+#include "sides.h"
+#include "store.h"
+
+struct prf_compare_options {
+    /* selection */
+    char *keyword, *profiler;
+    struct prf_strlist metrics;
+    bool across_machines;
+    /* baselines */
+    char *baseline, *baseline_lenient, *save_baseline;
+    /* judging */
+    char *threshold, *alpha;
+    uint64_t seed;
+    /* report */
+    char *sort, *format, *output;
+    bool only_changed, force, exit_zero;
+    char *store;
+    /* one line for each group that is another file's: its options */
+    struct prf_general_options general;
+};
+
+/* What a comparison knows and has done so far. */
+struct prf_comparing {
+    struct prf_compare_options options;
+    struct prf_layers layers;
+    const char *words[2]; /* BASE, NEW; NULL: not given */
+    int run_argc;         /* after "--": words for run */
+    char **run_argv;
+    char *root;              /* of the repository, or the current folder */
+    char *store_path;        /* the database's file */
+    struct prf_store *store; /* NULL: there is none yet */
+    char *pyproject;         /* with a table of ours, or NULL */
+    json_t *config;          /* that table, or NULL; kept for its owner: borrowed */
+    struct prf_sides sides;
+    struct prf_comparison comparison;
+};
+
+/* "5%" or "0.05" of --`option`. PRF_EUSAGE: neither, or not below 100 %. */
+int prf_compare_ratio(const char *option, const char *text, double *out,
+                      struct prf_error *err);
+
+#endif
