@@ -99,25 +99,6 @@ show_write(const struct show_options *o, const struct prf_stored *stored,
     return rc;
 }
 
-/* The store has canonical names; aliases of built-in profilers are few and stable. */
-static const char *
-show_canonical(const char *name)
-{
-    static const char *const aliases[][2] = {
-        {"cprofile", "call"},
-        {"memory-profiler-line", "memory-line"},
-        {"memory-profiler-time", "memory-time"},
-        {"viztracer", "tracer"},
-        {"line-profiler", "line"},
-    };
-    for (size_t i = 0; name != NULL && i < sizeof aliases / sizeof *aliases; i++) {
-        if (prf_name_same(aliases[i][0], name)) {
-            return aliases[i][1];
-        }
-    }
-    return name;
-}
-
 static int
 show_main(const struct prf_command *self, int argc, char **argv)
 {
@@ -142,7 +123,7 @@ show_main(const struct prf_command *self, int argc, char **argv)
         rc = prf_stored_open(o.output.store, &store, &err);
     }
     struct prf_stored_request request = {.what = words[0],
-                                         .profiler = show_canonical(o.profiler)};
+                                         .profiler = prf_stored_profiler(o.profiler)};
     if (rc >= 0) {
         rc = prf_stored_select(store, &request, &stored, &err);
     }

@@ -23,9 +23,8 @@ history_no_memory(struct prf_error *err)
 }
 
 int
-prf_history_begin(struct prf_history *history,
-                  const struct prf_history_commit *commits, size_t n,
-                  struct prf_error *err)
+prf_history_begin(struct prf_history *history, const struct prf_history_commit *commits,
+                  size_t n, struct prf_error *err)
 {
     *history = (struct prf_history){.commits = commits, .n_commits = n};
     history->pool = calloc(1, sizeof *history->pool);
@@ -292,7 +291,8 @@ history_of_case(const struct history_pool *pool, const struct history_raw *raw,
 }
 
 /* The newest setting of the line older than `than` (in time of its newest value), or
-   PRF_HISTORY_NONE. `newest[i]`: when setting i has its newest value, 0: it has none. */
+   PRF_HISTORY_NONE. `newest[i]`: when setting i has its newest value, 0: it has none.
+ */
 static size_t
 history_next_setting(const int64_t *newest, size_t n, size_t than)
 {
@@ -485,8 +485,8 @@ history_count_measured(struct prf_history *history)
                     high = middle;
                 }
             }
-            any = low < s->n && s->points[low].place == i &&
-                  !isnan(s->points[low].value);
+            any =
+                low < s->n && s->points[low].place == i && !isnan(s->points[low].value);
         }
         history->n_measured += any && history->places[i].kind == PRF_PLACE_COMMIT;
     }
@@ -553,6 +553,8 @@ prf_history_finish(struct prf_history *history, const struct prf_history_rules *
     struct history_picks picks = {malloc(room * sizeof *picks.items), 0};
     bool *use = calloc(pool->n_raws + 1, sizeof *use);
     int rc = picks.items == NULL || use == NULL ? history_no_memory(err) : 0;
+    history->threshold = rules->threshold;
+    history->alpha = rules->alpha;
     if (rc == 0) {
         rc = history_check_metrics(pool, rules, err);
     }

@@ -62,12 +62,12 @@ struct prf_history_place {
 
 struct prf_history_point {
     size_t place;
-    double value;           /* median over processes; NAN: there is none, see `status` */
+    double value; /* median over processes; NAN: there is none, see `status` */
     double ci_low, ci_high; /* 95 %; NAN: not known */
     double sigma;           /* relative standard error; < 0: not known */
     size_t n_processes, n_values, n_failed;
-    const char *status; /* of the last one that failed, or NULL */
-    const char *result; /* id of the newest */
+    const char *status;  /* of the last one that failed, or NULL */
+    const char *result;  /* id of the newest */
     bool source_changed; /* of the case, since the value before */
 };
 
@@ -93,29 +93,31 @@ struct prf_history_series {
 };
 
 struct prf_history_rules {
-    double threshold;    /* smaller steps are not reported */
-    double alpha;        /* rate of false alarms of a history */
+    double threshold;     /* smaller steps are not reported */
+    double alpha;         /* rate of false alarms of a history */
     bool across_machines; /* a series for each setting, not only for the newest */
     bool wip;
-    const char *const *metrics; /* which, ends with NULL; NULL: the first of each case */
+    const char *const
+        *metrics; /* which, ends with NULL; NULL: the first of each case */
 };
 
 struct prf_history {
     struct prf_arena arena;
-    const char *range; /* as the user gave it */
+    const char *range;                        /* as the user gave it */
     const struct prf_history_commit *commits; /* topological, oldest first */
     size_t n_commits;
     struct prf_history_place *places;
     size_t n_places;
     struct prf_history_series *series; /* by case, metric in the profiler's order */
     size_t n_series;
-    size_t n_measured;   /* commits with a value */
-    size_t n_older;      /* not measured, before the first place */
-    size_t n_dirty;      /* results of dirty trees that are not shown */
-    size_t n_elsewhere;  /* results of commits that are not in the range */
-    size_t n_other;      /* results of other settings that are not shown */
-    const char *other;   /* how the newest of those differs, or NULL */
+    size_t n_measured;  /* commits with a value */
+    size_t n_older;     /* not measured, before the first place */
+    size_t n_dirty;     /* results of dirty trees that are not shown */
+    size_t n_elsewhere; /* results of commits that are not in the range */
+    size_t n_other;     /* results of other settings that are not shown */
+    const char *other;  /* how the newest of those differs, or NULL */
     bool first_parent;
+    double threshold, alpha;   /* of the rules */
     struct history_pool *pool; /* until it is finished */
 };
 

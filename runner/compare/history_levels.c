@@ -81,7 +81,8 @@ levels_scaled(const struct levels_spread *spread, double value)
 
 /* Adds what the processes of one place say. */
 static void
-levels_add_spread(struct levels_spread *spread, const struct history_raw *raws, size_t n)
+levels_add_spread(struct levels_spread *spread, const struct history_raw *raws,
+                  size_t n)
 {
     double sum = 0, squares = 0;
     size_t k = 0;
@@ -133,8 +134,8 @@ levels_set_interval(const struct levels_spread *spread, struct prf_history_point
     } else {
         point->ci_low = point->value - half;
         point->ci_high = point->value + half;
-        point->sigma = point->value == 0 ? (error > 0 ? -1 : 0)
-                                         : error / fabs(point->value);
+        point->sigma =
+            point->value == 0 ? (error > 0 ? -1 : 0) : error / fabs(point->value);
     }
 }
 

@@ -26,8 +26,9 @@ places_by_tree(const void *a, const void *b)
         return x->commit < y->commit ? -1 : 1;
     }
     int order = strcmp(x->tree, y->tree);
-    return order != 0 ? order
-                      : (x->started_ns > y->started_ns) - (x->started_ns < y->started_ns);
+    return order != 0
+               ? order
+               : (x->started_ns > y->started_ns) - (x->started_ns < y->started_ns);
 }
 
 static int
@@ -127,9 +128,9 @@ places_find(const struct prf_history *history, const struct history_raw *raw)
     for (; place < history->n_places && history->places[place].commit == raw->commit;
          place++) {
         const struct prf_history_place *at = &history->places[place];
-        if (raw->tree == NULL ? at->kind == PRF_PLACE_COMMIT
-                              : at->kind == PRF_PLACE_WIP &&
-                                    strcmp(at->tree, raw->tree) == 0) {
+        if (raw->tree == NULL
+                ? at->kind == PRF_PLACE_COMMIT
+                : at->kind == PRF_PLACE_WIP && strcmp(at->tree, raw->tree) == 0) {
             break;
         }
     }
@@ -149,8 +150,9 @@ history_place(struct prf_history *history, const bool *use, struct prf_error *er
         goto out;
     }
     places_collect(history, use, &p);
-    history->places = prf_arena_alloc(
-        &history->arena, (history->n_commits + p.n_trees + 1) * sizeof *history->places);
+    history->places =
+        prf_arena_alloc(&history->arena,
+                        (history->n_commits + p.n_trees + 1) * sizeof *history->places);
     if (history->places == NULL) {
         rc = prf_fail(err, PRF_ENOMEM, "out of memory");
         goto out;

@@ -15,7 +15,7 @@ struct history_line {
 struct history_raw {
     size_t line, setting, commit;
     const char *tree, *case_hash, *result, *status; /* status: it failed */
-    double value;           /* median */
+    double value;                                   /* median */
     double ci_low, ci_high; /* of it within the process; NAN: too few values */
     size_t n;
     int64_t started_ns;

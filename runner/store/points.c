@@ -97,9 +97,9 @@ prf_sqlite_points(struct prf_store *store, const char *case_id, const char *prof
     struct prf_sqlite *s = (struct prf_sqlite *)store;
     struct prf_arena arena = {0};
     struct prf_loader l = {.arena = &arena};
-    int rc = prf_sql_prepare(s, points_sql,
-                             PRF_ARGS(PRF_TEXT(case_id), PRF_TEXT(profiler)),
-                             &l.statement, err);
+    int rc =
+        prf_sql_prepare(s, points_sql, PRF_ARGS(PRF_TEXT(case_id), PRF_TEXT(profiler)),
+                        &l.statement, err);
     while (rc >= 0 && (rc = prf_sql_step(s, l.statement, err)) == 1) {
         struct prf_point point;
         points_row(&l, &point);
