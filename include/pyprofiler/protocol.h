@@ -17,11 +17,13 @@
    null|".."} worker -> runner ready     {version, implementation, executable, prefix,
    flags}   or   failed {error} runner -> worker import    {path: "/abs/file.py"} or
    {module: "a.b"}; both with {node: "id prefix", output: "/abs/file" | null, plugins:
-   ["module", ..]} worker -> runner cases     {cases: [CASE...], backends: [BACKEND...]
-   (registered by the file), threads: n, file: "/abs", module: "name", warnings: ["..",
+   ["module", ..], foreign_root: "/abs" | null, own_root: "/abs" | null} (modules from
+   below foreign_root that are not below own_root are warned of) worker -> runner cases
+   {cases: [CASE...], backends: [BACKEND...] (registered by the file), threads: n, file:
+   "/abs", module: "name", warnings: ["..",
    ..]} CASE    {id, class, method, params: null|"n=10", file, line, hash, async: bool,
                 doc: null|"..", skip: null|"reason", accept: null|[names],
-                reject: [names]}
+                reject: [names], budget: null|{metric: limit}}
                or
      import-failed {reason: one line, traceback, file: null|"..", line: null|n}
    runner -> worker

@@ -6,8 +6,6 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <pyprofiler/version.h>
@@ -84,35 +82,6 @@ static const struct prf_option_group run_groups[] = {
 
 /* --- the facts of a run ---------------------------------------------------------- */
 
-static void
-run_random_hex(char *out, size_t n_bytes)
-{
-    unsigned char bytes[16] = {0};
-    if (getrandom(bytes, n_bytes, 0) < 0) {
-        uint64_t now = (uint64_t)prf_wall_ns() ^ ((uint64_t)getpid() << 40);
-        memcpy(bytes, &now, sizeof now);
-    }
-    for (size_t i = 0; i < n_bytes; i++) {
-        snprintf(out + 2 * i, 3, "%02x", bytes[i]);
-    }
-}
-
-/* "20260131T120000-123456-9f86d081": sortable by time (to the microsecond), unique by
-   the rest. */
-static const char *
-run_new_id(struct prf_arena *arena, int64_t started_ns)
-{
-    char text[48], hex[12];
-    time_t seconds = (time_t)(started_ns / 1000000000);
-    struct tm tm;
-    gmtime_r(&seconds, &tm);
-    run_random_hex(hex, 4);
-    size_t n = strftime(text, sizeof text, "%Y%m%dT%H%M%S-", &tm);
-    snprintf(text + n, sizeof text - n, "%06d-%s", (int)(started_ns / 1000 % 1000000),
-             hex);
-    return prf_arena_strdup(arena, text);
-}
-
 /* The command line as a shell would take it. */
 static const char *
 run_quoted_command(struct prf_arena *arena, int argc, char **argv)
@@ -138,13 +107,13 @@ run_quoted_command(struct prf_arena *arena, int argc, char **argv)
     return text;
 }
 
-static int
-run_describe(struct prf_running *r, int argc, char **argv, struct prf_error *err)
+int
+prf_run_describe(struct prf_running *r, int argc, char **argv, struct prf_error *err)
 {
     struct prf_run *run = &r->run;
     const struct prf_interpreter *py = &r->hosting.python;
     run->started_ns = prf_wall_ns();
-    run->id = run_new_id(&run->arena, run->started_ns);
+    run->id = prf_run_new_id(&run->arena, run->started_ns);
     run->tool_version = PRF_VERSION;
     run->command = run_quoted_command(&run->arena, argc, argv);
     run->python = (struct prf_python){
@@ -294,9 +263,7 @@ void
 prf_run_take_result(struct prf_running *r, struct prf_measured *measured)
 {
     struct prf_result *result = &measured->result;
-    char hex[20];
-    run_random_hex(hex, 8);
-    result->id = prf_arena_strdup(&result->arena, hex);
+    result->id = prf_result_new_id(&result->arena);
     result->run_id = prf_arena_strdup(&result->arena, r->run.id);
     r->totals.n[result->status]++;
     r->n_bad += run_is_bad(result);
@@ -634,7 +601,7 @@ run_go(struct prf_running *r, int argc, char **argv, struct prf_error *err)
 {
     int rc = run_prepare_output(r, err);
     if (rc == 0) {
-        rc = run_describe(r, argc, argv, err);
+        rc = prf_run_describe(r, argc, argv, err);
     }
     if (rc < 0) {
         return rc;

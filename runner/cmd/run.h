@@ -82,4 +82,8 @@ int prf_run_begin(struct prf_running *r, const struct prf_command *command, int 
                   char **argv, struct prf_error *err);
 void prf_run_end(struct prf_running *r);
 
+/* The facts of a run that starts now: r->run. */
+int prf_run_describe(struct prf_running *r, int argc, char **argv,
+                     struct prf_error *err);
+
 #endif

@@ -1,6 +1,7 @@
 /* Messages of a worker as structs; see describe.h. */
 #include "describe.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "strbuf.h"
@@ -267,6 +268,16 @@ prf_profilers_suggest(const struct prf_profilers *profilers, const char *name)
     return prf_suggest(name, names, n);
 }
 
+/* An object as text, NULL for anything else. */
+static const char *
+describe_json(struct prf_arena *arena, const json_t *object)
+{
+    char *dumped = json_is_object(object) ? json_dumps(object, JSON_COMPACT) : NULL;
+    const char *text = dumped == NULL ? NULL : prf_arena_strdup(arena, dumped);
+    free(dumped);
+    return text;
+}
+
 static int
 describe_case(struct prf_arena *arena, const json_t *object, struct prf_case *out,
               struct prf_error *err)
@@ -284,6 +295,7 @@ describe_case(struct prf_arena *arena, const json_t *object, struct prf_case *ou
         .skip = describe_text(arena, object, "skip"),
         .accept = json_is_array(accept) ? describe_words(arena, accept) : NULL,
         .reject = describe_words(arena, json_object_get(object, "reject")),
+        .budget = describe_json(arena, json_object_get(object, "budget")),
         .async = json_is_true(json_object_get(object, "async")),
     };
     if (out->id == NULL || out->class_name == NULL || out->method == NULL) {

@@ -63,6 +63,7 @@ struct prf_case {
     const char *skip;    /* the reason, NULL: not skipped */
     const char **accept; /* ends with NULL; NULL: all */
     const char **reject; /* ends with NULL */
+    const char *budget;  /* JSON object {metric: limit}, NULL: none; see gate.h */
     bool async;
 };
 

@@ -176,10 +176,11 @@ engine_import_message(struct prf_engine *engine, const char *output)
     for (size_t i = 0; engine->sv->plugins != NULL && i < engine->sv->plugins->n; i++) {
         json_array_append_new(plugins, json_string(engine->sv->plugins->items[i]));
     }
-    return json_pack("{s:s, s:s, s:s, s:s?, s:o}", "type", "import",
+    return json_pack("{s:s, s:s, s:s, s:s?, s:o, s:s?, s:s?}", "type", "import",
                      t->module != NULL ? "module" : "path",
                      t->module != NULL ? t->module : t->path, "node", t->node, "output",
-                     output, "plugins", plugins);
+                     output, "plugins", plugins, "foreign_root",
+                     engine->sv->foreign_root, "own_root", engine->sv->own_root);
 }
 
 /* The result that stands for a file which could not be imported. */

@@ -307,6 +307,7 @@ engine_describe(const struct prf_item *item, json_t *options, struct prf_result 
     r->case_line = c->line;
     r->profiler = prf_result_text(r, "%s", item->profiler->name);
     r->options = prf_result_text(r, "%s", text == NULL ? "{}" : text);
+    r->budget = c->budget == NULL ? NULL : prf_result_text(r, "%s", c->budget);
     r->started_ns = prf_wall_ns();
     r->duration_ns = -1;
     free(text);
@@ -380,6 +381,12 @@ prf_measured_release(struct prf_measured *measured)
         munmap(measured->map, measured->map_size);
     }
     *measured = (struct prf_measured){0};
+}
+
+void
+prf_engine_rest(struct prf_engine *engine)
+{
+    prf_engine_stop(engine, PRF_ENGINE_QUIT_NS);
 }
 
 void

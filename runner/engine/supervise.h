@@ -32,6 +32,9 @@ struct prf_supervision {
     enum prf_isolation isolation;
     bool show_output; /* -s: nothing is captured */
     const struct prf_strlist *plugins;
+    /* The import warns of modules that came from below this folder, unless they lie in
+       the other one, in the interpreter's own folders or in the package; NULL: no. */
+    const char *foreign_root, *own_root;
 };
 
 /* Ready: the import was good. Failed: `failure` is a result that says why. */
@@ -75,6 +78,9 @@ struct prf_measured {
 int prf_engine_run(struct prf_engine *engine, const struct prf_item *item,
                    json_t *options, struct prf_measured *out, struct prf_error *err);
 void prf_measured_release(struct prf_measured *measured);
+
+/* Stop the worker until the next run; what it said of itself and of the file stays. */
+void prf_engine_rest(struct prf_engine *engine);
 
 /* Stop the worker. Idempotent. */
 void prf_engine_close(struct prf_engine *engine);

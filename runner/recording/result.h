@@ -63,6 +63,8 @@ struct prf_run {
     struct prf_machine machine;
 };
 
+struct prf_clause; /* of gate.h */
+
 struct prf_result {
     struct prf_arena arena;
     const char *id; /* unique; what export and show take */
@@ -73,6 +75,7 @@ struct prf_result {
     int case_line;
     const char *profiler; /* canonical name */
     const char *options;  /* JSON object of the options that were given */
+    const char *budget;   /* JSON object of the case's @budget; NULL: none */
     enum prf_status status;
     const char *reason;
     const char *signal; /* "SIGSEGV" */
@@ -83,10 +86,20 @@ struct prf_result {
     int64_t cpu_ns;      /* of the process, user and system */
     int64_t max_rss_bytes;
     struct prf_profile *profile; /* owned; NULL when nothing was recorded */
-    const void *recording;       /* borrowed while the result is stored or exported */
+    /* Judged clauses of the budget and of [tool.pyprofiler.gate]; not kept in the
+     * store.
+     */
+    const struct prf_clause *clauses;
+    size_t n_clauses;
+    const void *recording; /* borrowed while the result is stored or exported */
     size_t recording_size;
     bool recording_mapped; /* it is a mapping of a file that nobody writes to */
 };
+
+/* A new id for a run that started then: sortable by time to the microsecond, unique by
+   what follows; and one for a result. NULL: no memory. */
+const char *prf_run_new_id(struct prf_arena *arena, int64_t started_ns);
+const char *prf_result_new_id(struct prf_arena *arena);
 
 void prf_run_release(struct prf_run *run);
 void prf_result_release(struct prf_result *result);

@@ -85,6 +85,16 @@ out:
     return rc < 0 ? rc : 0;
 }
 
+int
+prf_sqlite_run_key(struct prf_sqlite *s, const char *id, sqlite3_int64 *key,
+                   struct prf_error *err)
+{
+    sqlite3_int64 found[3] = {0};
+    int rc = read_id(s, &id_run, id, found, err);
+    *key = found[0];
+    return rc;
+}
+
 #define PICK_MAX 16
 
 /* A SELECT of keys in the making: its conditions, and the values of their '?' in order.

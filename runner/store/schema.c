@@ -129,7 +129,17 @@ static const char step_1[] =
     "  size_bytes INTEGER NOT NULL, data BLOB NOT NULL, UNIQUE (run, series, n, kind),"
     "  FOREIGN KEY (run, series, n) REFERENCES result ON DELETE CASCADE) STRICT;";
 
-static const char *const schema_steps[] = {step_1};
+/* Version 2. Runs under names that people give, and a way from a tree to its runs. */
+static const char step_2[] =
+    "CREATE TABLE baseline ("
+    "  key INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;"
+    "CREATE TABLE baseline_run ("
+    "  baseline INTEGER NOT NULL REFERENCES baseline ON DELETE CASCADE,"
+    "  run INTEGER NOT NULL REFERENCES run ON DELETE CASCADE,"
+    "  PRIMARY KEY (baseline, run)) WITHOUT ROWID, STRICT;"
+    "CREATE INDEX commit_tree ON commit_ (tree);";
+
+static const char *const schema_steps[] = {step_1, step_2};
 
 const struct prf_schema prf_schema_current = {
     .steps = schema_steps,

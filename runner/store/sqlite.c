@@ -221,6 +221,11 @@ static const struct prf_store_ops sqlite_ops = {
     .select = prf_sqlite_select,
     .series = prf_sqlite_series,
     .points = prf_sqlite_points,
+    .side = prf_sqlite_side,
+    .find_run = prf_sqlite_find_run,
+    .save_baseline = prf_sqlite_save_baseline,
+    .baselines = prf_sqlite_baselines,
+    .dirty_trees = prf_sqlite_dirty_trees,
     .recording = prf_sqlite_recording,
     .describe = prf_sqlite_describe,
 };

@@ -113,6 +113,31 @@ int prf_sqlite_points(struct prf_store *store, const char *case_id,
 int prf_sqlite_describe(struct prf_store *store, struct prf_store_info *info,
                         struct prf_error *err);
 
+/* side.c */
+int prf_sqlite_side(struct prf_store *store, const struct prf_side_query *query,
+                    struct prf_side_results *out, struct prf_error *err);
+
+/* named.c: runs by what people call them. */
+int prf_sqlite_find_run(struct prf_store *store, const char *beginning,
+                        struct prf_arena *arena, const char **out,
+                        struct prf_error *err);
+int prf_sqlite_save_baseline(struct prf_store *store, const char *name,
+                             const char *const *run_ids, struct prf_error *err);
+int prf_sqlite_baselines(struct prf_store *store, struct prf_strlist *out,
+                         struct prf_error *err);
+int prf_sqlite_dirty_trees(struct prf_store *store, size_t max, struct prf_arena *arena,
+                           struct prf_dirty_tree **out, size_t *n,
+                           struct prf_error *err);
+
+/* The keys of the runs that a side consists of, newest first: step the statement.
+   PRF_ENOTFOUND: no such run or baseline. */
+int prf_sqlite_side_runs(struct prf_sqlite *s, const struct prf_side_query *query,
+                         sqlite3_stmt **out, struct prf_error *err);
+
+/* The key of the run whose id is `id`, or the only one whose id begins so. */
+int prf_sqlite_run_key(struct prf_sqlite *s, const char *id, sqlite3_int64 *key,
+                       struct prf_error *err);
+
 /* load.c: rows into models, strings in the model's arena. PRF_ENOTFOUND: no such row.
  */
 int prf_sqlite_load_run(struct prf_sqlite *s, sqlite3_int64 key, struct prf_run *out,

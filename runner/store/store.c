@@ -137,6 +137,59 @@ prf_store_points(struct prf_store *store, const char *case_id, const char *profi
 }
 
 int
+prf_store_side(struct prf_store *store, const struct prf_side_query *query,
+               struct prf_side_results *out, struct prf_error *err)
+{
+    *out = (struct prf_side_results){0};
+    return store->ops->side(store, query, out, err);
+}
+
+void
+prf_side_results_release(struct prf_side_results *results)
+{
+    for (size_t i = 0; i < results->n_runs; i++) {
+        prf_run_release(results->runs[i]);
+    }
+    prf_arena_release(&results->arena);
+    *results = (struct prf_side_results){0};
+}
+
+int
+prf_store_find_run(struct prf_store *store, const char *beginning,
+                   struct prf_arena *arena, const char **out, struct prf_error *err)
+{
+    return store->ops->find_run(store, beginning, arena, out, err);
+}
+
+int
+prf_store_save_baseline(struct prf_store *store, const char *name,
+                        const char *const *run_ids, struct prf_error *err)
+{
+    if (*name == '\0') {
+        return prf_fail(err, PRF_EUSAGE, "a baseline needs a name");
+    }
+    if (run_ids == NULL || run_ids[0] == NULL) {
+        return prf_fail(err, PRF_EUSAGE, "there is nothing to save as baseline '%s'",
+                        name);
+    }
+    return store->ops->save_baseline(store, name, run_ids, err);
+}
+
+int
+prf_store_baselines(struct prf_store *store, struct prf_strlist *out,
+                    struct prf_error *err)
+{
+    return store->ops->baselines(store, out, err);
+}
+
+int
+prf_store_dirty_trees(struct prf_store *store, size_t max, struct prf_arena *arena,
+                      struct prf_dirty_tree **out, size_t *n, struct prf_error *err)
+{
+    return store->ops->dirty_trees(store, max, arena, out, n, err);
+}
+
+int
 prf_store_recording(struct prf_store *store, const char *result_id,
                     struct prf_recording_map *out, struct prf_error *err)
 {

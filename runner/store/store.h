@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 #include <pyprofiler/error.h>
+#include <pyprofiler/options.h> /* struct prf_strlist */
 
 #include "result.h"
 
@@ -72,10 +73,12 @@ int prf_store_select(struct prf_store *store, const struct prf_query *query,
 
 /* One side of a comparison: what was measured of ... */
 enum prf_side_kind {
-    PRF_SIDE_COMMIT,   /* a commit, in a clean work tree: all runs of it */
-    PRF_SIDE_TREE,     /* a tree id, usually of a dirty work tree */
+    PRF_SIDE_COMMIT,   /* a commit, in a clean work tree */
+    PRF_SIDE_TREE,     /* a tree id, usually that of a dirty work tree */
     PRF_SIDE_RUN,      /* one run, by its whole id */
-    PRF_SIDE_BASELINE, /* what was saved under a name */
+    PRF_SIDE_BASELINE, /* the runs that were saved under a name */
+    PRF_SIDE_LIKE,     /* whatever: the newest runs on the machine and in the Python of the
+                          run with that id, for what is known of a case's noise */
 };
 
 struct prf_side_query {
@@ -84,6 +87,8 @@ struct prf_side_query {
     const char *profiler; /* or NULL */
     size_t n_newest;      /* at most so many results of each (case, profiler, options),
                              the newest; 0: all */
+    size_t n_looked;      /* look at no further run when so many results were looked at,
+                             a run itself counting as ten; 0: at all */
 };
 
 /* A result without its profile. */
@@ -100,21 +105,49 @@ struct prf_side_result {
     size_t n_metrics;
 };
 
-/* Results by case, profiler, options, then oldest first. Everything is the arena's, but for
+/* Results by case, profiler, options, then oldest first. Everything is the arena's but
    the runs' own arenas; a text that occurs often is there once. */
 struct prf_side_results {
     struct prf_arena arena;
-    struct prf_run *runs; /* oldest first */
+    struct prf_run **runs; /* newest first; also those without a result that fits */
     size_t n_runs;
     struct prf_side_result *items;
     size_t n;
 };
 
-/* *out is the caller's (prf_side_results_release). No results are no error;
-   PRF_ENOTFOUND: no such run or baseline. */
+/* *out is the caller's (prf_side_results_release). A commit, tree or run without results
+   is no error. PRF_ENOTFOUND: there is no such run or baseline. */
 int prf_store_side(struct prf_store *store, const struct prf_side_query *query,
                    struct prf_side_results *out, struct prf_error *err);
 void prf_side_results_release(struct prf_side_results *results);
+
+/* The whole id of the run whose id begins so, in the arena. PRF_ENOTFOUND: none, or
+   several: the text lists them. */
+int prf_store_find_run(struct prf_store *store, const char *beginning,
+                       struct prf_arena *arena, const char **out,
+                       struct prf_error *err);
+
+/* Name runs, so that they can be compared with later; what had the name before loses it.
+   `run_ids` ends with NULL. PRF_ENOTFOUND: no such run; PRF_EUSAGE: no runs, or a name
+   that is empty. */
+int prf_store_save_baseline(struct prf_store *store, const char *name,
+                            const char *const *run_ids, struct prf_error *err);
+
+/* The names of all baselines, newest first, added to *out. */
+int prf_store_baselines(struct prf_store *store, struct prf_strlist *out,
+                        struct prf_error *err);
+
+/* A work tree with changes that was measured. Strings are the arena's. */
+struct prf_dirty_tree {
+    const char *tree;   /* 40 hex digits */
+    const char *commit; /* that it was based on, or NULL */
+    const char *run;    /* the newest run of it */
+};
+
+/* Up to `max` of them, each tree once, newest first; *out is the arena's. */
+int prf_store_dirty_trees(struct prf_store *store, size_t max, struct prf_arena *arena,
+                          struct prf_dirty_tree **out, size_t *n,
+                          struct prf_error *err);
 
 /* The recording of a result, decompressed into a file without a name: long ones take no
    memory. */

@@ -21,6 +21,16 @@ struct prf_store_ops {
                   struct prf_error *err);
     int (*points)(struct prf_store *store, const char *case_id, const char *profiler,
                   prf_store_visit_point *visit, void *arg, struct prf_error *err);
+    int (*side)(struct prf_store *store, const struct prf_side_query *query,
+                struct prf_side_results *out, struct prf_error *err);
+    int (*find_run)(struct prf_store *store, const char *beginning,
+                    struct prf_arena *arena, const char **out, struct prf_error *err);
+    int (*save_baseline)(struct prf_store *store, const char *name,
+                         const char *const *run_ids, struct prf_error *err);
+    int (*baselines)(struct prf_store *store, struct prf_strlist *out,
+                     struct prf_error *err);
+    int (*dirty_trees)(struct prf_store *store, size_t max, struct prf_arena *arena,
+                       struct prf_dirty_tree **out, size_t *n, struct prf_error *err);
     int (*recording)(struct prf_store *store, const char *result_id,
                      struct prf_recording_map *out, struct prf_error *err);
     int (*describe)(struct prf_store *store, struct prf_store_info *info,

@@ -16,6 +16,7 @@ const struct prf_detail prf_details[] = {
     {"traceback", offsetof(struct prf_result, traceback),
      offsetof(struct prf_profile, traceback)},
     {"output", offsetof(struct prf_result, output), PRF_NOWHERE},
+    {"budget", offsetof(struct prf_result, budget), PRF_NOWHERE},
     {"report", PRF_NOWHERE, offsetof(struct prf_profile, report)},
     {"rounds", PRF_NOWHERE, offsetof(struct prf_profile, rounds)},
 };

@@ -247,8 +247,8 @@ discover_case_id(const char *node, const struct prf_case *c, const char *params)
 static json_t *
 discover_case(PyObject *dict, const char *node, struct prf_case *c)
 {
-    static const char *const copied[] = {"line", "hash",   "doc",
-                                         "skip", "accept", "reject"};
+    static const char *const copied[] = {"line",   "hash",   "doc",   "skip",
+                                         "accept", "reject", "budget"};
     char *params = discover_text(dict, "params_id");
     c->class_name = discover_text(dict, "class");
     c->method_name = discover_text(dict, "method");
@@ -338,6 +338,24 @@ prf_discovery_release(struct prf_discovery *d)
 
 /* ---- answers ---- */
 
+/* Modules that came from somewhere else than they should: see the message `import`. */
+static json_t *
+discover_warnings(const json_t *request)
+{
+    const char *root = json_string_value(json_object_get(request, "foreign_root"));
+    const char *own = json_string_value(json_object_get(request, "own_root"));
+    PyObject *finder =
+        root == NULL ? NULL : PyImport_ImportModule("pyprofiler._discover");
+    PyObject *list = finder == NULL ? NULL
+                                    : PyObject_CallMethod(finder, "foreign", "ss", root,
+                                                          own == NULL ? "" : own);
+    json_t *warnings = list == NULL ? json_array() : discover_json_list(list);
+    PyErr_Clear(); /* a warning less is no reason to fail */
+    Py_XDECREF(finder);
+    Py_XDECREF(list);
+    return warnings;
+}
+
 /* Line of the case file where the exception came through (the last such frame). */
 static long
 discover_error_line(PyObject *exc, const char *path)
@@ -409,10 +427,10 @@ prf_discover(const json_t *request, struct prf_discovery *out)
     PyObject *file = PyObject_GetAttrString(module, "__file__");
     char *path = file == NULL ? NULL : prf_pyerr_text(file);
     PyErr_Clear();
-    answer =
-        json_pack("{ss sO so si ss? ss s[]}", "type", "cases", "cases", cases,
-                  "backends", prf_adapter_describe(), "threads", prf_thread_count(),
-                  "file", path, "module", PyModule_GetName(module), "warnings");
+    answer = json_pack(
+        "{ss sO so si ss? ss so}", "type", "cases", "cases", cases, "backends",
+        prf_adapter_describe(), "threads", prf_thread_count(), "file", path, "module",
+        PyModule_GetName(module), "warnings", discover_warnings(request));
     free(path);
     Py_XDECREF(file);
 out:

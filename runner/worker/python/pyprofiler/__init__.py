@@ -6,7 +6,7 @@ profiler classes, which few files name, are found on first use.
 """
 
 from pyprofiler._case import ProfilerCase, SkipCase
-from pyprofiler._select import accept_profiler, params, skip_case, skip_profiler
+from pyprofiler._select import accept_profiler, budget, params, skip_case, skip_profiler
 
 # A tuple of literals: type checkers and `import *` read the same list.
 __all__ = (
@@ -22,6 +22,7 @@ __all__ = (
     "TraceMallocProfiler",
     "VizTracerProfiler",
     "accept_profiler",
+    "budget",
     "cProfileProfiler",
     "params",
     "register_profiler",

@@ -12,6 +12,7 @@ from pyprofiler._profilers import VizTracerProfiler as VizTracerProfiler
 from pyprofiler._profilers import cProfileProfiler as cProfileProfiler
 from pyprofiler._profilers import register_profiler as register_profiler
 from pyprofiler._select import accept_profiler as accept_profiler
+from pyprofiler._select import budget as budget
 from pyprofiler._select import params as params
 from pyprofiler._select import skip_case as skip_case
 from pyprofiler._select import skip_profiler as skip_profiler
@@ -29,6 +30,7 @@ __all__ = (
     "TraceMallocProfiler",
     "VizTracerProfiler",
     "accept_profiler",
+    "budget",
     "cProfileProfiler",
     "params",
     "register_profiler",

@@ -1,5 +1,8 @@
 """Which cases a module has. Called by the worker after the import of a case file."""
 
+import os
+import sys
+
 from pyprofiler import _select
 from pyprofiler._case import ProfilerCase
 
@@ -21,6 +24,33 @@ def cases(module, file):
         for method in _method_names(cls):
             found.extend(_cases_of(name, cls, method, file))
     return found
+
+
+def foreign(root, own):
+    """Warnings about modules from below the folder `root` that are not below `own`.
+
+    Both are absolute. Modules of an interpreter or a virtual environment in `root`, of
+    installed packages and of this package may lie anywhere.
+    """
+    here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    prefixes = [p for p in (sys.prefix, sys.base_prefix) if _below(p, root)]
+    spared = [own, here, *prefixes]
+    found = {}
+    for name, module in sorted(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if not isinstance(file, str) or not _below(file, root):
+            continue
+        if "site-packages" in file or any(_below(file, folder) for folder in spared):
+            continue
+        found.setdefault(name.partition(".")[0], file)
+    return [
+        f"module '{name}' was loaded from '{file}', not from the tree that is measured"
+        for name, file in found.items()
+    ]
+
+
+def _below(file, folder):
+    return bool(folder) and os.path.abspath(file).startswith(folder.rstrip("/") + "/")
 
 
 def _case_classes(module):
@@ -61,6 +91,7 @@ def _cases_of(class_name, cls, method, file):
         "skip": _skip_reason(cls, function),
         "accept": _accepted(cls, function),
         "reject": _rejected(cls, function),
+        "budget": _budget(cls, function),
     }
     sets = getattr(function, _select.PARAMS, None)
     if sets is None:
@@ -124,6 +155,17 @@ def _rejected(cls, function):
     for base in cls.__mro__:
         names += vars(base).get(_select.REJECT, ())
     return list(dict.fromkeys(names))
+
+
+def _budget(cls, function):
+    """{metric: limit}, what counts more behind: bases, class, method; None: none."""
+    limits = {}
+    targets = [vars(base).get(_select.BUDGET) for base in reversed(cls.__mro__)]
+    for more in (*targets, getattr(function, _select.BUDGET, None)):
+        for name, limit in (more or {}).items():
+            limits.pop(name, None)
+            limits[name] = limit
+    return limits or None
 
 
 def source_hash(function, code, name):

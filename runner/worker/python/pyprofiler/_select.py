@@ -8,6 +8,7 @@ SKIP = "__pyprofiler_skip__"  # reason, a string
 REJECT = "__pyprofiler_reject__"  # tuple of names
 ACCEPT = "__pyprofiler_accept__"  # tuple of names
 PARAMS = "__pyprofiler_params__"  # sequence of (id, keyword arguments)
+BUDGET = "__pyprofiler_budget__"  # {metric: limit}
 
 _ID_MAX = 80  # characters of one value in an id
 
@@ -80,6 +81,66 @@ def accept_profiler(*profilers):
     Stacked decorators add up; a method's own list replaces that of its class.
     """
     return _add_names("accept_profiler", ACCEPT, profilers)
+
+
+def _limit(value):
+    """What travels to the runner, which judges it: texts, numbers, lists of them.
+
+    Anything else becomes a dict that says what it was.
+    """
+    if isinstance(value, (list, tuple)):
+        return [_limit(item) for item in value]
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        if value - value != 0:  # infinite or NaN: JSON has neither
+            return {"wrong": str(value)}
+        # a float, since JSON's integers end at 64 bits
+        return value if isinstance(value, int) and abs(value) < 2**53 else float(value)
+    return {"wrong": type(value).__name__}
+
+
+def _limits(wrong, clauses):
+    limits = {}
+    for name, value in clauses.items():
+        try:
+            limits[name] = _limit(value)
+        except Exception:  # an int beyond every float, a list that holds itself
+            limits[name] = {"wrong": type(value).__name__}
+    if wrong or not clauses:
+        limits[""] = {"wrong": "positional" if wrong else "empty"}
+    return limits
+
+
+def budget(*wrong, **clauses):
+    """Say what the metrics of a case may be, or how much worse they may become.
+
+    ``@budget(wall_time="+3%", peak_memory="64 MB")`` on a method, or on a class for all
+    of its methods. A clause is a metric and a limit, or a list of limits:
+
+    - ``"+3%"``: at most three per cent worse than the base of a comparison; ``"-5%"``:
+      at least five per cent better. Judged by ``pyprofiler compare``.
+    - ``"1.5 s"``, ``"200 us"`` (ns, us, ms, s, min, h), ``"64 MB"``, ``"64 MiB"`` (B, kB,
+      MB, GB, KiB, MiB, GiB), ``"1000"`` or a number (nanoseconds, bytes, or whatever
+      the metric counts): an absolute limit, for the median. Judged by ``pyprofiler
+      run`` as well. ``"<= 1 s"`` is the same; ``">= 1000"`` asks for at least so much.
+
+    Metrics have the names that profilers declare. ``wall_time`` and ``cpu_time`` are
+    those of stopwatch, ``peak_memory`` is ``peak`` of tracemalloc or memory-time; others
+    are said as ``**{"call.wall_time": "2 s"}``. Stacked decorators add up; for a
+    metric that is named twice the upper decorator counts, and the method's rather than
+    its class's. A clause that cannot be understood does not break the import: the
+    case is then reported as an error when it is to run.
+    """
+    bare = len(wrong) == 1 and not clauses and callable(wrong[0])
+    limits = _limits(wrong, clauses)
+
+    def decorate(target):
+        before = _own(target, BUDGET, {})
+        kept = {name: limit for name, limit in before.items() if name not in limits}
+        return _store("budget", target, BUDGET, {**kept, **limits})
+
+    return decorate(wrong[0]) if bare else decorate
 
 
 def _without_addresses(text):

@@ -1,5 +1,5 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, TypeVar, overload
+from typing import Any, Final, TypeAlias, TypeVar, overload
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -7,6 +7,9 @@ SKIP: Final = "__pyprofiler_skip__"
 REJECT: Final = "__pyprofiler_reject__"
 ACCEPT: Final = "__pyprofiler_accept__"
 PARAMS: Final = "__pyprofiler_params__"
+BUDGET: Final = "__pyprofiler_budget__"
+
+_Limit: TypeAlias = str | int | float
 
 @overload
 def skip_case(reason: _F) -> _F: ...
@@ -18,6 +21,7 @@ def skip_profiler(
 def accept_profiler(
     *profilers: str | type | Sequence[str | type] | set[str] | frozenset[str],
 ) -> Callable[[_F], _F]: ...
+def budget(**clauses: _Limit | Sequence[_Limit]) -> Callable[[_F], _F]: ...
 def value_id(value: object) -> str: ...
 
 class Params:
