@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <pyprofiler/error.h>
 
@@ -28,6 +29,7 @@ struct prf_side {
     const char *commit; /* 40 digits, or NULL */
     const char *tree;   /* 40 digits, or NULL; of a dirty work tree what was measured */
     const char *summary; /* of the commit's message, or NULL */
+    int64_t time;        /* of the commit, seconds since 1970; 0: not known */
     bool work_tree;      /* as it is now, with its changes */
 };
 

@@ -65,6 +65,7 @@ struct prf_where {
 
 struct prf_compared {
     const char *case_id, *profiler;
+    const char *options;   /* of the profiler, JSON, or NULL */
     const char *case_file; /* absolute, or NULL */
     int case_line;
     const char *metric; /* NULL: the case as a whole has no verdict */

@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include <pyprofiler/error.h>
+#include <pyprofiler/options.h> /* struct prf_strlist */
 
 #include "result.h"
 
@@ -50,6 +51,9 @@ int prf_vcs_range(const char *path, const char *spec, unsigned flags,
 /* One revision; as prf_vcs_resolve. */
 int prf_vcs_revision(const char *path, const char *revision, struct prf_arena *arena,
                      struct prf_revision *out, struct prf_error *err);
+
+/* Names of branches and tags, added to *out: "main", "origin/main", "v1.2". PRF_EVCS. */
+int prf_vcs_names(const char *path, struct prf_strlist *out, struct prf_error *err);
 
 /* The best common ancestor. PRF_ENOTFOUND: there is none. */
 int prf_vcs_merge_base(const char *path, const char *a, const char *b, char out[41],
