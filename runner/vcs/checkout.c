@@ -16,6 +16,7 @@
 #include <git2.h>
 #include <git2/sys/repository.h>
 
+#include "conversion.h"
 #include "path.h"
 #include "repository.h"
 #include "worktree.h"
@@ -25,6 +26,7 @@ struct checkout {
     const char *folder;
     struct prf_strbuf path; /* of what is written now, relative to the folder */
     bool links;             /* core.symlinks */
+    struct prf_conversion conversion;
     struct prf_error *err;
 };
 
@@ -117,6 +119,20 @@ checkout_filtered(struct checkout *c, int dir, const char *name, mode_t mode,
 }
 
 static int
+checkout_file(struct checkout *c, int dir, const char *name, mode_t mode,
+              git_blob *blob)
+{
+    const char *data = git_blob_rawcontent(blob);
+    size_t size = (size_t)git_blob_rawsize(blob);
+    if (strcmp(name, ".gitattributes") == 0) {
+        prf_conversion_add(&c->conversion, data, size);
+    }
+    return prf_conversion_concerns(&c->conversion, name)
+               ? checkout_filtered(c, dir, name, mode, blob)
+               : checkout_write_file(c, dir, name, mode, data, size);
+}
+
+static int
 checkout_link(struct checkout *c, int dir, const char *name, git_blob *blob)
 {
     const char *data = git_blob_rawcontent(blob);
@@ -147,8 +163,7 @@ checkout_blob(struct checkout *c, int dir, const git_tree_entry *entry)
     } else if (mode == GIT_FILEMODE_LINK) {
         rc = checkout_link(c, dir, name, blob);
     } else {
-        rc = checkout_filtered(
-            c, dir, name, mode == GIT_FILEMODE_BLOB_EXECUTABLE ? 0777 : 0666, blob);
+        rc = checkout_file(c, dir, name, mode & 0111 ? 0777 : 0666, blob);
     }
     git_blob_free(blob);
     return rc;
@@ -209,6 +224,7 @@ checkout_folder(struct checkout *c, int dir, const git_tree *tree)
 {
     size_t n = git_tree_entrycount(tree);
     size_t prefix = c->path.len;
+    struct prf_conversion_mark mark = prf_conversion_mark(&c->conversion);
     int rc = 0;
     for (int turn = TURN_ATTRIBUTES; turn < N_TURNS; turn++) {
         for (size_t i = 0; rc == 0 && i < n; i++) {
@@ -228,6 +244,7 @@ checkout_folder(struct checkout *c, int dir, const git_tree *tree)
             }
         }
     }
+    prf_conversion_return(&c->conversion, mark);
     return rc;
 }
 
@@ -302,11 +319,13 @@ prf_vcs_checkout(const char *path, const char *objects, const char *revision,
         rc = dir < 0 ? PRF_EIO : checkout_settle(&c);
     }
     if (rc == 0) {
+        prf_conversion_init(&c.conversion, c.repo);
         rc = checkout_folder(&c, dir, tree);
     }
     if (dir >= 0) {
         close(dir);
     }
+    prf_conversion_release(&c.conversion);
     prf_strbuf_release(&c.path);
     git_tree_free(tree);
     prf_repository_close(c.repo);
