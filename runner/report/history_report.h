@@ -11,7 +11,8 @@
 
 #include "history.h"
 #include "strbuf.h"
-#include "text.h" /* struct prf_style */
+#include "text.h"  /* struct prf_style */
+#include "units.h" /* prf_format_amount, struct prf_scale */
 
 struct prf_history_options {
     const struct prf_style *style;
