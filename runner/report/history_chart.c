@@ -89,14 +89,15 @@ chart_draw_point(struct chart *c, const struct prf_history_point *p)
 {
     double spacing = (double)c->n_x / (double)c->history->n_places;
     int x = (int)chart_x(c, (double)p->place), y = chart_y(c, p->value);
-    int half = c->style->ascii || spacing < 4 ? 0 : 1;
-    if (spacing >= (c->style->ascii ? 1 : 2) && !isnan(p->ci_low)) {
+    int wide = c->style->ascii || spacing < 2 ? 1 : spacing < 5 ? 2 : 3;
+    /* Without room between them intervals would hide the values. */
+    if (spacing >= (c->style->ascii ? 2 : 5) && !isnan(p->ci_low)) {
         for (int at = chart_y(c, p->ci_high); at <= chart_y(c, p->ci_low); at++) {
             chart_dot(c, x, at, CHART_INTERVAL);
         }
     }
-    for (int at = x - half; at <= x + half; at++) {
-        chart_dot(c, at, y, CHART_POINT);
+    for (int at = 0; at < wide; at++) {
+        chart_dot(c, x + at - wide / 2, y, CHART_POINT);
     }
 }
 

@@ -15,7 +15,7 @@ struct history_text {
     struct prf_text text;
     struct prf_scale scale; /* of the column of values */
     FILE *out;
-    int value_width, ci_width;
+    int value_width, ci_width, remark_width;
 };
 
 static const char *
@@ -44,14 +44,20 @@ text_room(const struct history_text *t, size_t used)
     return width > used + 12 ? width - used : 12;
 }
 
+/* A subject says most at its beginning: it is cut off at its end. */
 static void
 text_put_cut(const struct history_text *t, const char *what, size_t used)
 {
-    size_t room = text_room(t, used);
+    size_t room = text_room(t, used), end = 0;
     struct prf_strbuf safe = PRF_STRBUF_INIT;
     prf_visible_add(&safe, what == NULL ? "" : what, PRF_VISIBLE_LINE);
-    size_t width = prf_text_width(prf_strbuf_text(&safe));
-    prf_text_put_padded(&t->text, prf_strbuf_text(&safe), width < room ? width : room);
+    const char *text = prf_strbuf_text(&safe), *dots = text_sign(t, "\u2026", "...");
+    bool cut = prf_text_width(text) > room;
+    for (size_t n = 0; cut && n + prf_text_width(dots) < room; n++) {
+        uint32_t point;
+        end += prf_utf8_next(text + end, safe.len - end, &point);
+    }
+    fprintf(t->out, "%.*s%s", cut ? (int)end : (int)safe.len, text, cut ? dots : "");
     prf_strbuf_release(&safe);
 }
 
@@ -190,29 +196,42 @@ text_value(const struct history_text *t, const struct prf_history_point *p)
     fprintf(t->out, " %4zu", p->n_processes);
 }
 
-/* The number of the step, or what else is to be said of the point. */
-static void
-text_remark(const struct history_text *t, size_t point)
+#define TEXT_REMARK 32
+
+/* The number of the step, or what else is to be said of the point. Returns `buf`. */
+static const char *
+text_remark(const struct history_text *t, size_t point, char *buf, size_t size)
 {
     const struct prf_history_step *step = prf_history_step_at(t->series, point);
     const struct prf_history_point *p = &t->series->points[point];
-    char change[24], remark[48] = "";
+    char change[24];
+    buf[0] = '\0';
     if (step != NULL) {
-        snprintf(remark, sizeof remark, "%s%zu %s",
+        snprintf(buf, size, "%s%zu %s",
                  step->ratio > 1 ? text_sign(t, "\u25b2", "^")
                                  : text_sign(t, "\u25bc", "v"),
                  (size_t)(step - t->series->steps) + 1,
                  prf_history_change(step->ratio, change, sizeof change));
-        fputs(text_paint(t, text_step_paint(step)), t->out);
     } else if (p->source_changed) {
-        snprintf(remark, sizeof remark, "case edited");
+        snprintf(buf, size, "case edited");
     } else if (!isnan(p->value) && p->n_failed > 0) {
-        snprintf(remark, sizeof remark, "%zu %.9s", p->n_failed,
+        snprintf(buf, size, "%zu %.9s", p->n_failed,
                  p->status == NULL ? "failed" : p->status);
     }
-    fprintf(t->out, "  %s%*s%s  ", remark,
-            11 - (int)prf_text_width(remark) > 0 ? 11 - (int)prf_text_width(remark) : 0,
-            "", step != NULL ? text_paint(t, PRF_PLAIN) : "");
+    return buf;
+}
+
+static void
+text_put_remark(const struct history_text *t, size_t point)
+{
+    char remark[TEXT_REMARK];
+    const struct prf_history_step *step = prf_history_step_at(t->series, point);
+    text_remark(t, point, remark, sizeof remark);
+    int left = t->remark_width - (int)prf_text_width(remark);
+    fprintf(t->out, "  %s%s%*s%s%s",
+            step == NULL ? "" : text_paint(t, text_step_paint(step)), remark,
+            left > 0 ? left : 0, "", step == NULL ? "" : text_paint(t, PRF_PLAIN),
+            t->remark_width > 0 ? "  " : "");
 }
 
 static void
@@ -238,7 +257,7 @@ text_row(const struct history_text *t, size_t place)
                 prf_history_date(commit->time, date, sizeof date));
     }
     text_value(t, &t->series->points[point]);
-    text_remark(t, point);
+    text_put_remark(t, point);
     text_put_cut(t, p->kind == PRF_PLACE_WIP ? "" : commit->summary, used);
     putc('\n', t->out);
 }
@@ -255,27 +274,28 @@ text_measure_columns(struct history_text *t)
     t->scale = prf_scale_for(t->series->unit, largest, t->options->time_unit);
     int width = snprintf(buf, sizeof buf, "%.*f", t->scale.decimals,
                          largest / t->scale.divisor);
-    int name = (int)(prf_text_width(t->series->metric) + 3 + strlen(t->scale.suffix));
-    t->value_width = width > name ? width : name;
+    t->value_width = width > 7 ? width : 7;
+    t->remark_width = 0;
     t->ci_width = 7;
     for (size_t i = 0; i < t->series->n; i++) {
         int used = (int)prf_text_width(
             text_interval(t, &t->series->points[i], buf, sizeof buf));
         t->ci_width = used > t->ci_width ? used : t->ci_width;
+        char remark[TEXT_REMARK];
+        used = (int)prf_text_width(text_remark(t, i, remark, sizeof remark));
+        t->remark_width = used > t->remark_width ? used : t->remark_width;
     }
 }
 
 static void
 text_table_head(const struct history_text *t)
 {
-    char name[128];
-    bool unit = t->scale.suffix[0] != '\0';
-    snprintf(name, sizeof name, "%.80s%s%s%s", t->series->metric, unit ? " [" : "",
-             t->scale.suffix, unit ? "]" : "");
+    const char *unit = t->scale.suffix;
     fprintf(t->out, "\n%s  %-*s  %-10s ", text_paint(t, PRF_BOLD), TEXT_ID, "commit",
             "date");
-    text_padded(t, name, t->value_width);
-    fprintf(t->out, " %*s %4s  %-11s  subject%s\n", t->ci_width, "95%", "n", "",
+    text_padded(t, *unit != '\0' ? unit : "value", t->value_width);
+    fprintf(t->out, " %*s %4s  %-*s%ssubject%s\n", t->ci_width, "95%", "n",
+            t->remark_width, "", t->remark_width > 0 ? "  " : "",
             text_paint(t, PRF_PLAIN));
 }
 
