@@ -136,13 +136,13 @@ static void
 svg_commits(const struct svg *s)
 {
     const struct prf_history *h = s->history;
-    double bottom = s->top + SVG_HEIGHT, last = -SVG_LABEL_ROOM;
+    double bottom = s->top + SVG_HEIGHT, last = 2 * SVG_WIDTH;
     char date[PRF_DATE_TEXT], id[16];
     svg_line(s, "axis", SVG_LEFT, bottom, SVG_WIDTH - SVG_RIGHT, bottom);
     svg_line(s, "axis", SVG_LEFT, s->top, SVG_LEFT, bottom);
-    for (size_t i = 0; i < h->n_places; i++) {
+    for (size_t i = h->n_places; i-- > 0;) { /* the newest one has its label */
         double x = svg_x(s, (double)i);
-        if (h->places[i].kind != PRF_PLACE_COMMIT || x - last < SVG_LABEL_ROOM) {
+        if (h->places[i].kind != PRF_PLACE_COMMIT || last - x < SVG_LABEL_ROOM) {
             continue;
         }
         const struct prf_history_commit *c = &h->commits[h->places[i].commit];
