@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "command.h"
 #include "path.h"
 #include "strbuf.h"
 
@@ -115,6 +116,19 @@ config_fail_unknown(const char *path, const char *key,
                     path, key);
 }
 
+/* Keys are the options of all commands, and the targets of those that measure. */
+static bool
+config_is_of_a_command(const char *key)
+{
+    const struct prf_option_group *group;
+    bool found = strcmp(key, "targets") == 0;
+    for (size_t i = 0; !found && prf_commands[i] != NULL; i++) {
+        found = prf_commands[i]->groups != NULL &&
+                prf_groups_find(prf_commands[i]->groups, key, &group) != NULL;
+    }
+    return found;
+}
+
 int
 prf_config_apply(const json_t *table, const char *path,
                  const struct prf_option_group *known,
@@ -130,7 +144,8 @@ prf_config_apply(const json_t *table, const char *path,
         if (json_is_object(value)) {
             continue;
         }
-        if (prf_groups_find(known, key, &group) == NULL) {
+        if (prf_groups_find(known, key, &group) == NULL &&
+            !config_is_of_a_command(key)) {
             return config_fail_unknown(path, key, known, err);
         }
         const struct prf_option *option = prf_groups_find(groups, key, &group);

@@ -20,6 +20,7 @@
 #include "select_stored.h"
 #include "snapshot_stats.h"
 #include "strbuf.h"
+#include "targets.h"
 #include "vcs.h"
 
 #define AT(field) offsetof(struct prf_run_options, field)
@@ -482,11 +483,101 @@ run_apply_options(struct prf_running *r)
         sv->isolation == PRF_ISOLATION_NONE && r->options.show_output;
 }
 
+/* Is one of the words a target? */
+static bool
+run_names_target(const struct prf_running *r, int argc, char **argv)
+{
+    struct prf_args args = {.argc = argc, .argv = argv, .at = 1};
+    struct prf_arg arg;
+    struct prf_error ignored = {0};
+    int rc;
+    while ((rc = prf_args_next(&args, r->groups, &arg, &ignored)) != PRF_ARG_END) {
+        if (rc == PRF_ARG_WORD && prf_target_plausible(arg.word)) {
+            return true;
+        }
+        prf_error_clear(&ignored);
+    }
+    return false;
+}
+
+static int
+run_add_default(struct prf_running *r, const char *folder, const char *word,
+                struct prf_error *err)
+{
+    char *path = prf_path_join(word[0] == '/' ? "" : folder, word);
+    int rc = path == NULL ? prf_fail(err, PRF_ENOMEM, "out of memory")
+                          : prf_strlist_add(&r->default_words, path);
+    free(path);
+    return rc < 0 ? prf_fail(err, rc, "out of memory") : 0;
+}
+
+/* `targets` of the configuration, else the folder for cases of the repository. */
+static int
+run_find_defaults(struct prf_running *r, struct prf_error *err)
+{
+    static const char *const folders[] = {"profiling", "cases"};
+    const json_t *value = json_object_get(r->hosting.python.config, "targets");
+    char *base =
+        r->hosting.pyproject == NULL ? NULL : prf_path_dirname(r->hosting.pyproject);
+    int rc = 0;
+    if (base != NULL && json_is_string(value)) {
+        rc = run_add_default(r, base, json_string_value(value), err);
+    }
+    for (size_t i = 0; base != NULL && rc == 0 && i < json_array_size(value); i++) {
+        const char *word = json_string_value(json_array_get(value, i));
+        rc = word == NULL
+                 ? prf_fail(err, PRF_EUSAGE, "'%s': 'targets' takes a list of texts",
+                            r->hosting.pyproject)
+                 : run_add_default(r, base, word, err);
+    }
+    for (size_t i = 0; rc == 0 && r->default_words.n == 0 && i < 2; i++) {
+        char *path = prf_path_join(r->hosting.root, folders[i]);
+        if (path != NULL && prf_path_is_dir(path)) {
+            rc = run_add_default(r, "", path, err);
+        }
+        free(path);
+    }
+    free(base);
+    return rc;
+}
+
+/* Put them where a user would have written them. */
+static int
+run_insert_defaults(struct prf_running *r, int *argc, char ***argv,
+                    struct prf_error *err)
+{
+    if (!r->may_default || run_names_target(r, *argc, *argv)) {
+        return 0;
+    }
+    int rc = run_find_defaults(r, err);
+    size_t n = r->default_words.n, k = 0;
+    char **more = calloc((size_t)*argc + n + 1, sizeof *more);
+    if (rc < 0 || more == NULL) {
+        free(more);
+        return rc < 0 ? rc : prf_fail(err, PRF_ENOMEM, "out of memory");
+    }
+    more[k++] = (*argv)[0];
+    for (size_t i = 0; i < n; i++) {
+        more[k++] = r->default_words.items[i];
+    }
+    for (int i = 1; i < *argc; i++) {
+        more[k++] = (*argv)[i];
+    }
+    r->default_argv = more;
+    *argv = more;
+    *argc = (int)k;
+    return 0;
+}
+
 static int
 run_read_words(struct prf_running *r, int argc, char **argv, struct prf_error *err)
 {
-    int rc = prf_words_read(argc, argv, r->groups, &r->engine.profilers, &r->layers,
-                            &r->options, &r->words, err);
+    int rc = run_insert_defaults(r, &argc, &argv, err);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = prf_words_read(argc, argv, r->groups, &r->engine.profilers, &r->layers,
+                        &r->options, &r->words, err);
     if (rc == 0 && r->words.n_targets == 0) {
         rc = prf_fail(err, PRF_EUSAGE,
                       "no target: give a file, a folder or a module; see --help");
@@ -559,6 +650,8 @@ prf_run_end(struct prf_running *r)
     }
     free(r->kept);
     free(r->durations);
+    prf_strlist_release(&r->default_words);
+    free(r->default_argv);
     prf_strlist_release(&r->outputs);
     prf_strlist_release(&r->wrong);
     prf_store_close(r->store);

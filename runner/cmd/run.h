@@ -60,6 +60,9 @@ struct prf_running {
     size_t n_selected, n_bad;
     int command_layer; /* of the next reading of what follows the profiler */
     bool headed;       /* the head of the report was printed */
+    bool may_default;  /* without a target, those of the configuration are taken */
+    struct prf_strlist default_words; /* which they were */
+    char **default_argv;
     bool store_failed, usage_failed, internal_failed, stop, interrupted;
 };
 
