@@ -80,6 +80,8 @@ static const struct prf_option_group compare_groups[] = {
     {"store", compare_store, 0},
     /* a group of another file: one line here, its options in struct prf_compare_options
      */
+    {"measuring", prf_compare_run_table, AT(measure)},
+    {"sides that are measured", prf_measuring_table, AT(measuring)},
     {"general", prf_general_table, AT(general)},
     {NULL},
 };
@@ -260,14 +262,21 @@ out:
 
 /* Read, judge, render. */
 static int
-compare_go(struct prf_comparing *c, struct prf_error *err)
+compare_go(struct prf_comparing *c, int argc, char **argv, struct prf_error *err)
 {
+    bool run = c->options.measure.run;
     int rc = compare_rules(c, err);
-    if (rc == 0) {
+    c->run_exit = -1;
+    if (rc == 0 && run) {
+        rc = prf_compare_run(c, argc, argv, err);
+        if (rc != 0 || c->comparison.items == NULL) {
+            return rc; /* --help of run, or nothing could be compared */
+        }
+    } else if (rc == 0) {
         rc = compare_open(c, err);
     }
-    if (rc == 0) {
-        rc = compare_read(c, err); /* --run: prf_compare_run(c, err) instead */
+    if (rc == 0 && !run) {
+        rc = compare_read(c, err);
     }
     if (rc == 0) {
         rc = prf_comparison_judge(&c->comparison, err);
@@ -281,6 +290,9 @@ static int
 compare_exit(const struct prf_comparing *c)
 {
     const struct prf_comparison *comparison = &c->comparison;
+    if (c->run_exit >= 0) {
+        return c->run_exit;
+    }
     if (comparison->n == 0 && !c->sides.no_baseline) {
         return PRF_EXIT_NOTHING;
     }
@@ -312,9 +324,9 @@ compare_main(const struct prf_command *self, int argc, char **argv)
         goto out;
     }
     if (rc >= 0) {
-        rc = compare_go(&c, &err);
+        rc = compare_go(&c, argc, argv, &err);
     }
-    code = rc < 0 ? prf_say_error(&err) : compare_exit(&c);
+    code = rc < 0 ? prf_say_error(&err) : rc > 0 ? PRF_EXIT_OK : compare_exit(&c);
 out:
     prf_comparison_release(&c.comparison);
     prf_sides_release(&c.sides);

@@ -8,7 +8,9 @@
 #include <jansson.h>
 
 #include "args.h"
+#include "compare_run.h"
 #include "comparison.h"
+#include "measuring.h"
 #include "say.h"
 #include "sides.h"
 #include "store.h"
@@ -28,6 +30,8 @@ struct prf_compare_options {
     bool only_changed, force, exit_zero;
     char *store;
     /* one line for each group that is another file's: its options */
+    struct prf_compare_run_options measure;
+    struct prf_measuring_options measuring;
     struct prf_general_options general;
 };
 
@@ -45,6 +49,8 @@ struct prf_comparing {
     json_t *config;          /* that table, or NULL; kept for its owner: borrowed */
     struct prf_sides sides;
     struct prf_comparison comparison;
+    int run_exit; /* of --run: how to exit whatever the comparison says; < 0: as it says
+                   */
 };
 
 /* "5%" or "0.05" of --`option`. PRF_EUSAGE: neither, or not below 100 %. */

@@ -503,6 +503,28 @@ prf_measure_run(struct prf_measure_side *side, const struct prf_measure_item *it
     return side_store(side, result, err);
 }
 
+int
+prf_measure_note(struct prf_measure_side *side, const struct prf_measure_item *like,
+                 enum prf_status status, const char *reason, struct prf_error *err)
+{
+    struct prf_result result = {.status = status,
+                                .case_id = like->case_id,
+                                .case_hash = like->kase->hash,
+                                .case_line = like->kase->line,
+                                .profiler = like->profiler,
+                                .options = like->options_text,
+                                .reason = reason,
+                                .output = side->output,
+                                .started_ns = prf_wall_ns(),
+                                .duration_ns = -1,
+                                .run_id = side->run.id};
+    result.id = prf_result_new_id(&result.arena);
+    int rc = result.id == NULL ? prf_fail(err, PRF_ENOMEM, "out of memory")
+                               : side_store(side, &result, err);
+    prf_result_release(&result);
+    return rc;
+}
+
 /* --- the end ---------------------------------------------------------------------- */
 
 static void

@@ -133,4 +133,9 @@ const struct prf_measure_item *prf_measure_find(struct prf_measure_side *side,
 int prf_measure_run(struct prf_measure_side *side, const struct prf_measure_item *item,
                     struct prf_measured *out, struct prf_error *err);
 
+/* Keep a result that says why a case could not be measured on this side, so that nobody
+   tries again. `like` may be another side's item. PRF_ESTORE, PRF_ENOMEM. */
+int prf_measure_note(struct prf_measure_side *side, const struct prf_measure_item *like,
+                     enum prf_status status, const char *reason, struct prf_error *err);
+
 #endif

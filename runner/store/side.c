@@ -97,8 +97,7 @@ struct side_group {
 
 struct side_item {
     struct prf_side_result result;
-    size_t run; /* counted from the newest */
-    sqlite3_int64 n;
+    struct prf_result_key key;
 };
 
 /* A statement whose rows come in the order of (series, n). */
@@ -120,7 +119,7 @@ struct side {
     size_t n_groups;
     struct side_item *items;
     size_t n;
-    struct prf_run **runs;
+    struct prf_run *runs;
     size_t n_runs;
     struct prf_metric_values *metrics; /* of one result, in the making */
     size_t n_metrics;
@@ -365,22 +364,6 @@ static const char sql_samples[] = "SELECT series, n, position, data"
                                   "position";
 
 static int
-side_reason(struct side *side, const struct prf_result_key *key, const char **out,
-            struct prf_error *err)
-{
-    static const char sql[] =
-        "SELECT value FROM detail WHERE run = ? AND series = ? AND n = ?"
-        " AND kind = 'reason' AND owner & 1";
-    int rc =
-        prf_sql_prepare(side->s, sql, PRF_ARGS(PRF_KEY(key)), &side->l.statement, err);
-    if (rc == 0 && (rc = prf_sql_step(side->s, side->l.statement, err)) == 1) {
-        *out = prf_load_text(&side->l, 0);
-    }
-    rc = prf_load_end(&side->l, rc, err);
-    return rc < 0 ? rc : 0;
-}
-
-static int
 side_status(struct side *side, sqlite3_stmt *row, struct prf_side_result *out,
             struct prf_error *err)
 {
@@ -400,9 +383,9 @@ side_take(struct side *side, sqlite3_stmt *row, const struct prf_result_key *key
 {
     struct side_item item = {.result = {.case_id = series->case_id,
                                         .profiler = series->profiler,
-                                        .case_line = sqlite3_column_int(row, 4)},
-                             .run = side->n_runs,
-                             .n = key->n};
+                                        .case_line = sqlite3_column_int(row, 4),
+                                        .run = side->n_runs},
+                             .key = *key};
     struct prf_side_result *r = &item.result;
     const char *id = (const char *)sqlite3_column_text(row, 2);
     int rc = side_status(side, row, r, err);
@@ -410,10 +393,6 @@ side_take(struct side *side, sqlite3_stmt *row, const struct prf_result_key *key
         (rc = side_text(side, row, 6, &r->case_hash, err)) < 0 ||
         (rc = side_text(side, row, 7, &r->options, err)) < 0 ||
         (rc = side_metrics(side, key->series, key->n, r, err)) < 0) {
-        return rc;
-    }
-    if (r->status != PRF_STATUS_OK &&
-        (rc = side_reason(side, key, &r->reason, err)) < 0) {
         return rc;
     }
     r->id = id == NULL ? NULL : prf_arena_strdup(side->l.arena, id);
@@ -476,15 +455,13 @@ out:
 static int
 side_run(struct side *side, sqlite3_int64 key, struct prf_error *err)
 {
-    struct prf_run *run = prf_load_alloc(&side->l, 1, sizeof *run);
-    if (run == NULL || side_room(&side->runs, side->n_runs, sizeof *side->runs) < 0) {
+    if (side_room(&side->runs, side->n_runs, sizeof *side->runs) < 0) {
         return side_no_memory(err);
     }
-    int rc = prf_sqlite_load_run(side->s, key, run, err);
+    int rc = prf_sqlite_load_run(side->s, key, &side->runs[side->n_runs], err);
     if (rc < 0) {
         return rc;
     }
-    side->runs[side->n_runs] = run;
     rc = side_scan(side, key, err);
     side->n_runs++;
     side->effort += SIDE_RUN_EFFORT;
@@ -517,16 +494,51 @@ side_order(const void *left, const void *right)
     const struct side_item *b = right;
     int order = side_order_group(&a->result, &b->result);
     if (order == 0) {
-        order = (a->run < b->run) - (a->run > b->run); /* from the newest on */
+        order = (a->result.run < b->result.run) - (a->result.run > b->result.run);
     }
-    return order != 0 ? order : (a->n > b->n) - (a->n < b->n);
+    return order != 0 ? order : (a->key.n > b->key.n) - (a->key.n < b->key.n);
 }
 
-/* The newest of each group, in order, as the caller gets them. */
+/* Why it is not ok, and its budget: texts of their own, so only where they count. */
+static int
+side_details(struct side *side, struct side_item *item, struct prf_error *err)
+{
+    static const char sql[] =
+        "SELECT kind, value FROM detail WHERE run = ? AND series = ? AND n = ?"
+        " AND kind IN ('reason', 'budget') AND owner & 1";
+    struct prf_side_result *r = &item->result;
+    int rc = prf_sql_prepare(side->s, sql, PRF_ARGS(PRF_KEY(&item->key)),
+                             &side->l.statement, err);
+    while (rc >= 0 && (rc = prf_sql_step(side->s, side->l.statement, err)) == 1) {
+        const char *kind = (const char *)sqlite3_column_text(side->l.statement, 0);
+        const char **field = kind[0] == 'b' ? &r->budget : &r->reason;
+        *field = prf_load_text(&side->l, 1);
+    }
+    rc = prf_load_end(&side->l, rc, err);
+    return rc < 0 ? rc : 0;
+}
+
+/* The items of a group: its newest ones go to the caller. */
+static int
+side_finish_group(struct side *side, struct side_item *items, size_t n,
+                  struct prf_side_results *out, struct prf_error *err)
+{
+    size_t most = side->query->n_newest;
+    bool details = side->query->kind != PRF_SIDE_LIKE;
+    int rc = 0;
+    for (size_t i = most > 0 && n > most ? n - most : 0; rc == 0 && i < n; i++) {
+        if (details && (i + 1 == n || items[i].result.status != PRF_STATUS_OK)) {
+            rc = side_details(side, &items[i], err);
+        }
+        out->items[out->n++] = items[i].result;
+    }
+    return rc;
+}
+
 static int
 side_finish(struct side *side, struct prf_side_results *out, struct prf_error *err)
 {
-    size_t most = side->query->n_newest;
+    int rc = 0;
     out->items = prf_load_alloc(&side->l, side->n, sizeof *out->items);
     out->runs = prf_load_alloc(&side->l, side->n_runs, sizeof *out->runs);
     if (side->l.failed) {
@@ -535,26 +547,20 @@ side_finish(struct side *side, struct prf_side_results *out, struct prf_error *e
     if (side->n > 0) {
         qsort(side->items, side->n, sizeof *side->items, side_order);
     }
-    for (size_t i = 0, end; i < side->n; i = end) {
+    for (size_t i = 0, end; rc == 0 && i < side->n; i = end) {
         for (end = i + 1;
              end < side->n &&
              side_order_group(&side->items[i].result, &side->items[end].result) == 0;
              end++) {
         }
-        for (size_t k = most > 0 && end - i > most ? end - most : i; k < end; k++) {
-            out->items[out->n] = side->items[k].result;
-            out->items[out->n++].run = side->runs[side->items[k].run];
-        }
+        rc = side_finish_group(side, &side->items[i], end - i, out, err);
     }
-    for (; out->n_runs < side->n_runs; out->n_runs++) {
-        out->runs[out->n_runs] = side->runs[out->n_runs];
-    }
-    return 0;
+    return rc;
 }
 
 /* In a transaction, so that all of it is of one moment. */
 static int
-side_read(struct side *side, struct prf_error *err)
+side_read(struct side *side, struct prf_side_results *out, struct prf_error *err)
 {
     sqlite3_stmt *keys = NULL;
     int rc = prf_sqlite_side_runs(side->s, side->query, &keys, err);
@@ -564,7 +570,7 @@ side_read(struct side *side, struct prf_error *err)
         rc = side_run(side, sqlite3_column_int64(keys, 0), err);
     }
     prf_sql_done(keys);
-    return rc < 0 ? rc : 0;
+    return rc < 0 ? rc : side_finish(side, out, err);
 }
 
 int
@@ -577,15 +583,16 @@ prf_sqlite_side(struct prf_store *store, const struct prf_side_query *query,
     side.l.arena = &results.arena;
     int rc = prf_sql_run(side.s, begin, NULL, 0, err);
     if (rc == 0) {
-        rc = prf_sql_end(side.s, side_read(&side, err), err);
+        rc = prf_sql_end(side.s, side_read(&side, &results, err), err);
     }
-    if (rc == 0) {
-        rc = side_finish(&side, &results, err);
+    for (size_t i = 0; i < side.n_runs; i++) {
+        if (rc < 0) {
+            prf_run_release(&side.runs[i]);
+        } else {
+            results.runs[results.n_runs++] = side.runs[i];
+        }
     }
     if (rc < 0) {
-        for (size_t i = 0; i < side.n_runs; i++) {
-            prf_run_release(side.runs[i]);
-        }
         prf_arena_release(&results.arena);
     } else {
         *out = results;

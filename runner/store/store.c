@@ -148,7 +148,7 @@ void
 prf_side_results_release(struct prf_side_results *results)
 {
     for (size_t i = 0; i < results->n_runs; i++) {
-        prf_run_release(results->runs[i]);
+        prf_run_release(&results->runs[i]);
     }
     prf_arena_release(&results->arena);
     *results = (struct prf_side_results){0};

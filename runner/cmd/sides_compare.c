@@ -1,0 +1,791 @@
+/* From two sides to a comparison: results paired by case, profiler and options, with
+   what is missing and what must not be compared; see sides.h. */
+#include "sides.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "between.h"
+#include "select.h"
+#include "settings.h"
+#include "strbuf.h"
+#include "suggest.h"
+
+/* Of a side, the newest results of a case; and how many results are looked at to learn
+   how noisy a case is, which takes 50 ms. */
+#define PAIRS_NEWEST 20
+#define PAIRS_LOOKED 20000
+/* How many dirty trees are looked at for an error's hint. */
+#define PAIRS_TREES 100
+
+/* Results of one case under one profiler with certain options, oldest first. */
+struct group {
+    const struct prf_side_result *items;
+    size_t n;
+};
+
+/* Those of a group that were measured in one setting. */
+struct sample {
+    const struct prf_side_result **results;
+    size_t n;
+};
+
+struct pairing {
+    const struct prf_sides *sides;
+    const struct prf_sides_filter *filter;
+    struct prf_comparison *out;
+    struct prf_side_results base, next, like;
+    struct prf_settings settings;
+    size_t *codes;             /* which code each run of `like` ran */
+    size_t like_at;            /* the first result of `like` that was not passed yet */
+    size_t like_setting;       /* or PRF_NO_SETTING */
+    struct sample left, right; /* of the pair that is worked on */
+    struct prf_process_values *processes; /* room for both */
+    struct prf_between_value *between;
+    double *scratch;
+    size_t room; /* items */
+    bool metric_found;
+    struct prf_strlist warnings;
+    struct prf_error *err;
+};
+
+static int
+pairs_no_memory(struct pairing *p)
+{
+    return prf_fail(p->err, PRF_ENOMEM, "out of memory");
+}
+
+static const char *
+pairs_copy(struct pairing *p, const char *text)
+{
+    return text == NULL ? NULL : prf_arena_strdup(&p->out->arena, text);
+}
+
+/* A new item, zeroed but for what `like` says; NULL: no memory, and p->err is set. */
+static struct prf_compared *
+pairs_add(struct pairing *p, const struct prf_compared *item)
+{
+    if (p->out->n == p->room) {
+        size_t room = p->room == 0 ? 256 : 2 * p->room;
+        struct prf_compared *items =
+            prf_arena_alloc(&p->out->arena, room * sizeof *items);
+        if (items == NULL) {
+            pairs_no_memory(p);
+            return NULL;
+        }
+        if (p->out->n > 0) {
+            memcpy(items, p->out->items, p->out->n * sizeof *items);
+        }
+        p->out->items = items;
+        p->room = room;
+    }
+    p->out->items[p->out->n] = *item;
+    return &p->out->items[p->out->n++];
+}
+
+/* --- groups ------------------------------------------------------------------------
+ */
+
+static int
+pairs_order_text(const char *a, const char *b)
+{
+    return a == b ? 0 : a == NULL ? -1 : b == NULL ? 1 : strcmp(a, b);
+}
+
+static int
+pairs_order_case(const struct prf_side_result *a, const struct prf_side_result *b)
+{
+    int order = pairs_order_text(a->case_id, b->case_id);
+    return order != 0 ? order : pairs_order_text(a->profiler, b->profiler);
+}
+
+static int
+pairs_order(const struct prf_side_result *a, const struct prf_side_result *b)
+{
+    int order = pairs_order_case(a, b);
+    return order != 0 ? order : pairs_order_text(a->options, b->options);
+}
+
+typedef int pairs_same(const struct prf_side_result *, const struct prf_side_result *);
+
+/* The results from `at` on that are the same by `order`. */
+static struct group
+pairs_group(struct group all, size_t at, pairs_same *order)
+{
+    struct group group = {.items = all.items + at};
+    while (at + group.n < all.n && order(&group.items[group.n], &group.items[0]) == 0) {
+        group.n++;
+    }
+    return group;
+}
+
+static const struct prf_side_result *
+pairs_newest(struct group group)
+{
+    return &group.items[group.n - 1];
+}
+
+/* --- items -------------------------------------------------------------------------
+ */
+
+/* What an item says of its case; of the new side where it is there. */
+static struct prf_compared
+pairs_item(struct pairing *p, const struct prf_side_result *base,
+           const struct prf_side_result *next)
+{
+    const struct prf_side_result *one = next != NULL ? next : base;
+    return (struct prf_compared){
+        .case_id = pairs_copy(p, one->case_id),
+        .profiler = pairs_copy(p, one->profiler),
+        .options = pairs_copy(p, one->options),
+        .case_file = pairs_copy(p, one->case_file),
+        .case_line = one->case_line,
+        .source_changed = base != NULL && next != NULL && base->case_hash != NULL &&
+                          next->case_hash != NULL &&
+                          strcmp(base->case_hash, next->case_hash) != 0,
+        .threshold = p->out->rules.threshold,
+        .budget = next == NULL ? NULL : pairs_copy(p, next->budget),
+        .base_result = base == NULL ? NULL : pairs_copy(p, base->id),
+        .next_result = next == NULL ? NULL : pairs_copy(p, next->id),
+    };
+}
+
+static int
+pairs_alone(struct pairing *p, const struct prf_side_result *base,
+            const struct prf_side_result *next)
+{
+    struct prf_strbuf why = PRF_STRBUF_INIT;
+    struct prf_compared item = pairs_item(p, base, next);
+    item.uncompared = base != NULL ? PRF_ONLY_BASE : PRF_ONLY_NEXT;
+    prf_strbuf_addf(&why, "not measured on the side of '%s'",
+                    base != NULL ? p->sides->next.name : p->sides->base.name);
+    item.why = pairs_copy(p, prf_strbuf_text(&why));
+    prf_strbuf_release(&why);
+    return pairs_add(p, &item) == NULL ? PRF_ENOMEM : 0;
+}
+
+static int
+pairs_refused(struct pairing *p, const struct prf_side_result *base,
+              const struct prf_side_result *next, const char *why)
+{
+    struct prf_compared item = pairs_item(p, base, next);
+    item.uncompared = PRF_OTHER_MACHINE;
+    item.why = pairs_copy(p, why);
+    return pairs_add(p, &item) == NULL ? PRF_ENOMEM : 0;
+}
+
+/* The newest result of a side has no values: why. */
+static int
+pairs_failed(struct pairing *p, const struct prf_side_result *base,
+             const struct prf_side_result *next)
+{
+    struct prf_strbuf why = PRF_STRBUF_INIT;
+    const struct prf_side_result *of[] = {base, next};
+    const char *const names[] = {p->sides->base.name, p->sides->next.name};
+    struct prf_compared item = pairs_item(p, base, next);
+    item.uncompared = PRF_NOT_MEASURED;
+    for (size_t i = 0; i < 2; i++) {
+        if (of[i]->status != PRF_STATUS_OK) {
+            prf_strbuf_addf(&why, "%s%s on the side of '%s'%s%s",
+                            why.len > 0 ? "; " : "", prf_status_name(of[i]->status),
+                            names[i], of[i]->reason == NULL ? "" : ": ",
+                            of[i]->reason == NULL ? "" : of[i]->reason);
+        }
+    }
+    item.why = pairs_copy(p, prf_strbuf_text(&why));
+    prf_strbuf_release(&why);
+    return pairs_add(p, &item) == NULL ? PRF_ENOMEM : 0;
+}
+
+/* --- metrics -----------------------------------------------------------------------
+ */
+
+static bool
+pairs_wants(struct pairing *p, const char *metric)
+{
+    const struct prf_strlist *wanted = p->filter->metrics;
+    bool found = wanted == NULL || wanted->n == 0;
+    for (size_t i = 0; !found && i < wanted->n; i++) {
+        found = strcmp(wanted->items[i], metric) == 0;
+    }
+    p->metric_found = p->metric_found || found;
+    return found;
+}
+
+static const struct prf_metric_values *
+pairs_metric(const struct prf_side_result *result, const char *name)
+{
+    for (size_t i = 0; i < result->n_metrics; i++) {
+        if (result->metrics[i].name == name ||
+            strcmp(result->metrics[i].name, name) == 0) {
+            return &result->metrics[i];
+        }
+    }
+    return NULL;
+}
+
+/* Values of the metric in each process of the sample. */
+static struct prf_side_values
+pairs_values(const struct sample *sample, const char *name,
+             struct prf_process_values *room)
+{
+    struct prf_side_values values = {.processes = room};
+    for (size_t i = 0; i < sample->n; i++) {
+        const struct prf_metric_values *m = pairs_metric(sample->results[i], name);
+        if (m != NULL && sample->results[i]->status == PRF_STATUS_OK) {
+            room[values.n++] = (struct prf_process_values){m->samples, m->n};
+        }
+    }
+    return values;
+}
+
+/* How noisy the metric is between processes, from the results of `known`. */
+static double
+pairs_between(struct pairing *p, struct group known, const char *name)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < known.n; i++) {
+        const struct prf_metric_values *m = pairs_metric(&known.items[i], name);
+        if (m != NULL && known.items[i].status == PRF_STATUS_OK) {
+            memcpy(p->scratch, m->samples, m->n * sizeof *p->scratch);
+            p->between[n++] = (struct prf_between_value){
+                prf_between_median(p->scratch, m->n), p->codes[known.items[i].run]};
+        }
+    }
+    return prf_between(p->between, n);
+}
+
+static int
+pairs_measure(struct pairing *p, const struct prf_compared *like,
+              const struct prf_metric_values *metric, struct group known)
+{
+    struct prf_side_values base = pairs_values(&p->left, metric->name, p->processes);
+    struct prf_side_values next =
+        pairs_values(&p->right, metric->name, p->processes + base.n);
+    struct prf_compared *item = pairs_add(p, like);
+    if (item == NULL) {
+        return PRF_ENOMEM;
+    }
+    item->metric = pairs_copy(p, metric->name);
+    item->unit = pairs_copy(p, metric->unit);
+    item->change.better = metric->better;
+    if (base.n == 0 || next.n == 0) {
+        item->uncompared = base.n == 0 ? PRF_ONLY_NEXT : PRF_ONLY_BASE;
+        item->why = base.n == 0 ? "the base has no values of it"
+                                : "the new side has no values of it";
+        return 0;
+    }
+    struct prf_change_metric facts = {.unit = metric->unit,
+                                      .better = metric->better,
+                                      .between = pairs_between(p, known, metric->name)};
+    return prf_change_measure(&base, &next, &facts, &p->out->rules, &item->change,
+                              p->err);
+}
+
+/* Every metric of either side: in the order of the newest result, then what only others
+   have. */
+static int
+pairs_metrics(struct pairing *p, const struct prf_compared *like, struct group known)
+{
+    const struct sample *const samples[] = {&p->right, &p->left};
+    size_t first = p->out->n;
+    int rc = 0;
+    for (size_t s = 0; s < 2; s++) {
+        for (size_t i = samples[s]->n; rc == 0 && i-- > 0;) {
+            const struct prf_side_result *r = samples[s]->results[i];
+            for (size_t m = 0; rc == 0 && m < r->n_metrics; m++) {
+                bool done = !pairs_wants(p, r->metrics[m].name);
+                for (size_t k = first; !done && k < p->out->n; k++) {
+                    done = strcmp(p->out->items[k].metric, r->metrics[m].name) == 0;
+                }
+                rc = done ? 0 : pairs_measure(p, like, &r->metrics[m], known);
+            }
+        }
+    }
+    return rc;
+}
+
+/* --- pairs -------------------------------------------------------------------------
+ */
+
+static void
+pairs_take(struct sample *sample, struct group group, const size_t *setting_of,
+           size_t setting)
+{
+    sample->n = 0;
+    for (size_t i = 0; i < group.n; i++) {
+        if (setting == PRF_NO_SETTING || setting_of[group.items[i].run] == setting) {
+            sample->results[sample->n++] = &group.items[i];
+        }
+    }
+}
+
+/* The best setting in which both were measured. */
+static size_t
+pairs_setting(const struct pairing *p, struct group base, struct group next)
+{
+    size_t best = PRF_NO_SETTING;
+    for (size_t i = 0; i < next.n; i++) {
+        size_t setting = p->settings.of_next[next.items[i].run];
+        bool shared = false;
+        for (size_t k = 0; !shared && k < base.n; k++) {
+            shared = p->settings.of_base[base.items[k].run] == setting;
+        }
+        if (shared && (best == PRF_NO_SETTING || p->settings.items[setting].rank <
+                                                     p->settings.items[best].rank)) {
+            best = setting;
+        }
+    }
+    return best;
+}
+
+/* What is known of the case from other runs; the results of `like` are in the same
+   order as those of the sides, so one walk passes them all. */
+static struct group
+pairs_known(struct pairing *p, const struct prf_side_result *result, size_t setting)
+{
+    struct group none = {0};
+    while (p->like_at < p->like.n &&
+           pairs_order(&p->like.items[p->like_at], result) < 0) {
+        p->like_at++;
+    }
+    if (p->like_at == p->like.n || setting != p->like_setting ||
+        pairs_order(&p->like.items[p->like_at], result) != 0) {
+        return none;
+    }
+    struct group all = {p->like.items, p->like.n};
+    return pairs_group(all, p->like_at, pairs_order);
+}
+
+/* Both sides were measured with the same options. */
+static int
+pairs_pair(struct pairing *p, struct group base, struct group next)
+{
+    size_t setting = pairs_setting(p, base, next);
+    size_t left = setting, right = setting;
+    if (setting == PRF_NO_SETTING) { /* the newest of each */
+        left = p->settings.of_base[pairs_newest(base)->run];
+        right = p->settings.of_next[pairs_newest(next)->run];
+        const char *why =
+            prf_settings_differ(&p->settings, left, right, &p->out->arena);
+        if (why == NULL) {
+            return pairs_no_memory(p);
+        }
+        if (!p->filter->across_machines) {
+            return pairs_refused(p, pairs_newest(base), pairs_newest(next), why);
+        }
+        prf_settings_used(&p->settings, left, right);
+    }
+    pairs_take(&p->left, base, p->settings.of_base, left);
+    pairs_take(&p->right, next, p->settings.of_next, right);
+    const struct prf_side_result *old = p->left.results[p->left.n - 1];
+    const struct prf_side_result *new = p->right.results[p->right.n - 1];
+    prf_settings_left_out(&p->settings, base.n - p->left.n, next.n - p->right.n);
+    if (old->status != PRF_STATUS_OK || new->status != PRF_STATUS_OK) {
+        return pairs_failed(p, old, new);
+    }
+    struct prf_compared like = pairs_item(p, old, new);
+    return pairs_metrics(p, &like, pairs_known(p, new, setting));
+}
+
+static const char *
+pairs_options(const struct prf_side_result *result)
+{
+    return result->options == NULL || strcmp(result->options, "{}") == 0
+               ? "none"
+               : result->options;
+}
+
+/* A case that was measured on one side only, or with other options there. */
+static int
+pairs_single(struct pairing *p, struct group mine, bool is_base, struct group others)
+{
+    const struct prf_side_result *one = pairs_newest(mine);
+    if (others.n == 0) {
+        return pairs_alone(p, is_base ? one : NULL, is_base ? NULL : one);
+    }
+    struct prf_strbuf why = PRF_STRBUF_INIT;
+    prf_strbuf_addf(&why,
+                    "the profiler had other options: %s here, %s on the side of '%s'",
+                    pairs_options(one), pairs_options(pairs_newest(others)),
+                    is_base ? p->sides->next.name : p->sides->base.name);
+    int rc = pairs_refused(p, is_base ? one : NULL, is_base ? NULL : one,
+                           prf_strbuf_text(&why));
+    prf_strbuf_release(&why);
+    return rc;
+}
+
+/* One case under one profiler: by options. */
+static int
+pairs_case(struct pairing *p, struct group base, struct group next)
+{
+    size_t i = 0, k = 0;
+    int rc = 0;
+    while (rc == 0 && (i < base.n || k < next.n)) {
+        int order = i == base.n   ? 1
+                    : k == next.n ? -1
+                                  : pairs_order(&base.items[i], &next.items[k]);
+        struct group left = {0}, right = {0};
+        if (order <= 0) {
+            left = pairs_group(base, i, pairs_order);
+        }
+        if (order >= 0) {
+            right = pairs_group(next, k, pairs_order);
+        }
+        i += left.n;
+        k += right.n;
+        rc = order == 0  ? pairs_pair(p, left, right)
+             : order < 0 ? pairs_single(p, left, true, next)
+                         : pairs_single(p, right, false, base);
+    }
+    return rc;
+}
+
+static int
+pairs_all(struct pairing *p)
+{
+    struct group base = {p->base.items, p->base.n};
+    struct group next = {p->next.items, p->next.n};
+    const char *keyword = p->filter->keyword;
+    size_t i = 0, k = 0;
+    int rc = 0;
+    while (rc == 0 && (i < base.n || k < next.n)) {
+        int order = i == base.n   ? 1
+                    : k == next.n ? -1
+                                  : pairs_order_case(&base.items[i], &next.items[k]);
+        struct group left = {0}, right = {0};
+        if (order <= 0) {
+            left = pairs_group(base, i, pairs_order_case);
+        }
+        if (order >= 0) {
+            right = pairs_group(next, k, pairs_order_case);
+        }
+        i += left.n;
+        k += right.n;
+        const char *id = (order <= 0 ? left : right).items[0].case_id;
+        if (keyword == NULL || prf_select_matches(keyword, id)) {
+            rc = pairs_case(p, left, right);
+        }
+    }
+    return rc;
+}
+
+/* --- what is read ------------------------------------------------------------------
+ */
+
+static int
+pairs_read(struct pairing *p, struct prf_store *store, const struct prf_side *side,
+           struct prf_side_results *out)
+{
+    struct prf_side_query query = {.kind = side->kind,
+                                   .id = side->id,
+                                   .profiler = p->filter->profiler,
+                                   .n_newest = PAIRS_NEWEST};
+    return prf_store_side(store, &query, out, p->err);
+}
+
+/* Runs of one commit, or of one tree, ran the same code. */
+static bool
+pairs_same_code(const struct prf_commit *a, const struct prf_commit *b)
+{
+    if (a->tree != NULL && b->tree != NULL) {
+        return strcmp(a->tree, b->tree) == 0;
+    }
+    return !a->dirty && !b->dirty && a->id != NULL && b->id != NULL &&
+           strcmp(a->id, b->id) == 0;
+}
+
+/* What is known of the noise, from runs on the machine of the newest run of the new
+   side; runs of which it is not known what they ran are a code of their own each. */
+static int
+pairs_read_like(struct pairing *p, struct prf_store *store)
+{
+    struct prf_side_query query = {.kind = PRF_SIDE_LIKE,
+                                   .id = p->next.runs[0].id,
+                                   .profiler = p->filter->profiler,
+                                   .n_newest = PAIRS_NEWEST,
+                                   .n_looked = PAIRS_LOOKED};
+    p->like_setting = p->settings.of_next[0];
+    int rc = prf_store_side(store, &query, &p->like, p->err);
+    if (rc < 0) {
+        return rc;
+    }
+    p->codes = calloc(p->like.n_runs + 1, sizeof *p->codes);
+    if (p->codes == NULL) {
+        return pairs_no_memory(p);
+    }
+    for (size_t i = 0; i < p->like.n_runs; i++) {
+        size_t k = 0;
+        while (k < i &&
+               !pairs_same_code(&p->like.runs[i].commit, &p->like.runs[k].commit)) {
+            k++;
+        }
+        p->codes[i] = k;
+    }
+    return 0;
+}
+
+static size_t
+pairs_most_samples(const struct prf_side_results *side)
+{
+    size_t most = 0;
+    for (size_t i = 0; i < side->n; i++) {
+        for (size_t m = 0; m < side->items[i].n_metrics; m++) {
+            most =
+                side->items[i].metrics[m].n > most ? side->items[i].metrics[m].n : most;
+        }
+    }
+    return most;
+}
+
+static int
+pairs_rooms(struct pairing *p)
+{
+    p->left.results = calloc(p->base.n + 1, sizeof *p->left.results);
+    p->right.results = calloc(p->next.n + 1, sizeof *p->right.results);
+    p->processes = calloc(p->base.n + p->next.n + 1, sizeof *p->processes);
+    p->between = calloc(p->like.n + 1, sizeof *p->between);
+    p->scratch = calloc(pairs_most_samples(&p->like) + 1, sizeof *p->scratch);
+    return p->left.results == NULL || p->right.results == NULL ||
+                   p->processes == NULL || p->between == NULL || p->scratch == NULL
+               ? pairs_no_memory(p)
+               : 0;
+}
+
+/* --- what is said ------------------------------------------------------------------
+ */
+
+/* The side for reports: commit and tree of a run are known from its results. */
+static int
+pairs_describe(struct pairing *p, const struct prf_side *side,
+               const struct prf_side_results *results, struct prf_compared_side *out)
+{
+    const char **runs =
+        prf_arena_alloc(&p->out->arena, (results->n_runs + 1) * sizeof *runs);
+    const struct prf_commit *commit = &results->runs[0].commit;
+    bool of_run = side->kind == PRF_SIDE_RUN || side->kind == PRF_SIDE_BASELINE;
+    bool *used = calloc(results->n_runs, sizeof *used);
+    size_t n = 0;
+    for (size_t i = 0; used != NULL && i < results->n; i++) {
+        used[results->items[i].run] = true;
+    }
+    for (size_t i = 0; runs != NULL && used != NULL && i < results->n_runs; i++) {
+        if (used[i]) {
+            runs[n++] = pairs_copy(p, results->runs[i].id);
+        }
+    }
+    *out = (struct prf_compared_side){
+        .name = pairs_copy(p, side->name),
+        .commit = pairs_copy(p, of_run ? commit->id : side->commit),
+        .tree = of_run
+                    ? (commit->dirty ? pairs_copy(p, commit->tree) : NULL)
+                    : (side->kind == PRF_SIDE_TREE ? pairs_copy(p, side->tree) : NULL),
+        .summary = pairs_copy(p, side->summary),
+        .runs = runs,
+    };
+    free(used);
+    return used == NULL || runs == NULL || out->name == NULL ? pairs_no_memory(p) : 0;
+}
+
+static int
+pairs_warnings(struct pairing *p)
+{
+    const struct prf_strlist *notes = &p->sides->notes;
+    const struct prf_strlist *own = &p->warnings;
+    if (prf_settings_warn(&p->settings, &p->warnings) < 0) {
+        return pairs_no_memory(p);
+    }
+    const char **list =
+        prf_arena_alloc(&p->out->arena, (notes->n + own->n + 1) * sizeof *list);
+    for (size_t i = 0; list != NULL && i < notes->n + own->n; i++) {
+        list[i] =
+            pairs_copy(p, i < notes->n ? notes->items[i] : own->items[i - notes->n]);
+        if (list[i] == NULL) {
+            return pairs_no_memory(p);
+        }
+    }
+    p->out->warnings = list;
+    return list == NULL ? pairs_no_memory(p) : 0;
+}
+
+/* "commit 1a2b3c4 (message)", "run 2026...", "baseline 'fast'" */
+static void
+pairs_say_side(struct prf_strbuf *text, const struct prf_side *side)
+{
+    switch (side->kind) {
+    case PRF_SIDE_COMMIT:
+        prf_strbuf_addf(text, "commit %.10s", side->id);
+        break;
+    case PRF_SIDE_TREE:
+        prf_strbuf_addf(text, "the changed work tree %.10s", side->id);
+        break;
+    case PRF_SIDE_RUN:
+        prf_strbuf_addf(text, "run %s", side->id);
+        break;
+    case PRF_SIDE_BASELINE:
+    case PRF_SIDE_LIKE:
+        prf_strbuf_addf(text, "baseline '%s'", side->id);
+        break;
+    }
+    if (side->kind == PRF_SIDE_COMMIT && side->summary != NULL) {
+        prf_strbuf_addf(text, " (%s)", side->summary);
+    }
+}
+
+/* Profilers that the side has results of; "" for none. */
+static int
+pairs_say_profilers(struct pairing *p, struct prf_store *store,
+                    const struct prf_side *side, struct prf_strbuf *text)
+{
+    struct prf_side_query query = {.kind = side->kind, .id = side->id, .n_newest = 1};
+    struct prf_side_results results = {0};
+    int rc = prf_store_side(store, &query, &results, p->err);
+    for (size_t i = 0; i < results.n; i++) {
+        bool first = true;
+        for (size_t k = 0; first && k < i; k++) {
+            first = results.items[k].profiler != results.items[i].profiler &&
+                    strcmp(results.items[k].profiler, results.items[i].profiler) != 0;
+        }
+        if (first) {
+            prf_strbuf_addf(text, "%s%s", text->len > 0 ? ", " : "",
+                            results.items[i].profiler);
+        }
+    }
+    prf_side_results_release(&results);
+    return rc;
+}
+
+/* The commit was measured with changes only: which of the dirty trees that is. */
+static void
+pairs_say_dirty(struct pairing *p, struct prf_store *store, const struct prf_side *side,
+                struct prf_strbuf *text)
+{
+    struct prf_dirty_tree *trees = NULL;
+    struct prf_error ignored = {0};
+    size_t n = 0;
+    if (side->kind != PRF_SIDE_COMMIT ||
+        prf_store_dirty_trees(store, PAIRS_TREES, &p->out->arena, &trees, &n,
+                              &ignored) < 0) {
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (trees[i].commit != NULL && strcmp(trees[i].commit, side->id) == 0) {
+            prf_strbuf_addf(text,
+                            i == 0 ? "; with changes it was: 'wip'"
+                                   : "; with changes it was: 'wip~%zu'",
+                            i);
+            return;
+        }
+    }
+}
+
+static int
+pairs_no_results(struct pairing *p, struct prf_store *store,
+                 const struct prf_side *side)
+{
+    struct prf_strbuf what = PRF_STRBUF_INIT, hint = PRF_STRBUF_INIT;
+    int rc =
+        p->filter->profiler == NULL ? 0 : pairs_say_profilers(p, store, side, &hint);
+    pairs_say_side(&what, side);
+    if (rc == 0 && hint.len > 0) {
+        rc = prf_fail(
+            p->err, PRF_ENOTFOUND, "no results of profiler '%s' for %s; there are: %s",
+            p->filter->profiler, prf_strbuf_text(&what), prf_strbuf_text(&hint));
+    } else if (rc == 0) {
+        pairs_say_dirty(p, store, side, &hint);
+        rc = prf_fail(p->err, PRF_ENOTFOUND,
+                      "no results for %s: measure it with 'pyprofiler compare --run "
+                      "...', or check it out and 'pyprofiler-run'%s",
+                      prf_strbuf_text(&what), prf_strbuf_text(&hint));
+    }
+    prf_strbuf_release(&what);
+    prf_strbuf_release(&hint);
+    return rc;
+}
+
+/* A metric was asked for that no pair has. */
+static int
+pairs_no_metric(struct pairing *p)
+{
+    const char *names[64];
+    size_t n = 0;
+    const struct prf_side_results *const sides[] = {&p->next, &p->base};
+    for (size_t s = 0; s < 2; s++) {
+        for (size_t i = 0; i < sides[s]->n; i++) {
+            const struct prf_side_result *r = &sides[s]->items[i];
+            for (size_t m = 0; m < r->n_metrics && n < 64; m++) {
+                size_t k = 0;
+                while (k < n && strcmp(names[k], r->metrics[m].name) != 0) {
+                    k++;
+                }
+                names[k] = r->metrics[m].name;
+                n += k == n;
+            }
+        }
+    }
+    const char *asked = p->filter->metrics->items[0];
+    const char *near = prf_suggest(asked, names, n);
+    if (near != NULL) {
+        return prf_fail(p->err, PRF_EUSAGE, "no metric '%s', did you mean '%s'?", asked,
+                        near);
+    }
+    struct prf_strbuf list = PRF_STRBUF_INIT;
+    for (size_t i = 0; i < n; i++) {
+        prf_strbuf_addf(&list, "%s%s", i > 0 ? ", " : "", names[i]);
+    }
+    prf_fail(p->err, PRF_EUSAGE, "no metric '%s' in these results; there are: %s",
+             asked, prf_strbuf_text(&list));
+    prf_strbuf_release(&list);
+    return PRF_EUSAGE;
+}
+
+/* --- both sides --------------------------------------------------------------------
+ */
+
+static int
+pairs_make(struct pairing *p, struct prf_store *store)
+{
+    const struct prf_side *base = &p->sides->base, *next = &p->sides->next;
+    int rc;
+    if ((rc = pairs_read(p, store, base, &p->base)) < 0 ||
+        (rc = pairs_read(p, store, next, &p->next)) < 0) {
+        return rc;
+    }
+    if (p->base.n == 0 || p->next.n == 0) {
+        return pairs_no_results(p, store, p->base.n == 0 ? base : next);
+    }
+    if ((rc = prf_settings_find(&p->settings, &p->base, &p->next, p->err)) < 0 ||
+        (rc = pairs_read_like(p, store)) < 0 || (rc = pairs_rooms(p)) < 0 ||
+        (rc = pairs_describe(p, base, &p->base, &p->out->base)) < 0 ||
+        (rc = pairs_describe(p, next, &p->next, &p->out->next)) < 0 ||
+        (rc = pairs_all(p)) < 0) {
+        return rc;
+    }
+    const struct prf_strlist *metrics = p->filter->metrics;
+    if (metrics != NULL && metrics->n > 0 && !p->metric_found) {
+        return pairs_no_metric(p);
+    }
+    return pairs_warnings(p);
+}
+
+int
+prf_sides_compare(struct prf_store *store, const struct prf_sides *sides,
+                  const struct prf_sides_filter *filter, struct prf_comparison *out,
+                  struct prf_error *err)
+{
+    struct pairing p = {.sides = sides, .filter = filter, .out = out, .err = err};
+    int rc = pairs_make(&p, store);
+    free(p.codes);
+    free(p.left.results);
+    free(p.right.results);
+    free(p.processes);
+    free(p.between);
+    free(p.scratch);
+    prf_strlist_release(&p.warnings);
+    prf_settings_release(&p.settings);
+    prf_side_results_release(&p.base);
+    prf_side_results_release(&p.next);
+    prf_side_results_release(&p.like);
+    return rc;
+}
