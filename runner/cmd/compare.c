@@ -78,6 +78,7 @@ static const struct prf_option_group compare_groups[] = {
     {"judging", compare_judging, 0},
     {"report", compare_report, 0},
     {"store", compare_store, 0},
+    {"where it changed", prf_compare_where_table, AT(where)},
     /* a group of another file: one line here, its options in struct prf_compare_options
      */
     {"measuring", prf_compare_run_table, AT(measure)},
@@ -224,8 +225,11 @@ compare_write(struct prf_comparing *c, struct prf_error *err)
     const struct prf_compare_format *format = NULL;
     struct prf_document document = {0};
     const struct prf_compare_options *o = &c->options;
-    int rc =
-        prf_compare_format_find(o->format == NULL ? "text" : o->format, &format, err);
+    int rc = 0;
+    if (prf_compare_is_diff(o)) {
+        return prf_compare_diff(c, err);
+    }
+    rc = prf_compare_format_find(o->format == NULL ? "text" : o->format, &format, err);
     if (rc == 0) {
         rc = prf_document_open(&document, o->output, o->force ? PRF_DOCUMENT_FORCE : 0u,
                                err);
@@ -246,6 +250,7 @@ compare_write(struct prf_comparing *c, struct prf_error *err)
                                                  .items = items,
                                                  .n = c->comparison.n,
                                                  .only_changed = o->only_changed,
+                                                 .where = !o->where.none,
                                                  .root = c->root};
     rc = format->write(&c->comparison, &options, document.file, err);
     if (rc == 0) {
@@ -282,7 +287,9 @@ compare_go(struct prf_comparing *c, int argc, char **argv, struct prf_error *err
         rc = prf_comparison_judge(&c->comparison, err);
     }
     /* gates: the clauses of budgets and of [tool.pyprofiler.gate] are judged here */
-    /* where: prf_where_find for items that changed goes here */
+    if (rc == 0) {
+        rc = prf_compare_where(c, err);
+    }
     return rc < 0 ? rc : compare_write(c, err);
 }
 
@@ -310,6 +317,7 @@ compare_help(const struct prf_command *self)
         printf("  %-14s %s\n", prf_compare_formats[i]->name,
                prf_compare_formats[i]->summary);
     }
+    prf_compare_diff_help(stdout);
 }
 
 static int

@@ -8,6 +8,7 @@
 #include <jansson.h>
 
 #include "args.h"
+#include "compare_where.h"
 #include "compare_run.h"
 #include "comparison.h"
 #include "measuring.h"
@@ -30,6 +31,7 @@ struct prf_compare_options {
     bool only_changed, force, exit_zero;
     char *store;
     /* one line for each group that is another file's: its options */
+    struct prf_compare_where_options where;
     struct prf_compare_run_options measure;
     struct prf_measuring_options measuring;
     struct prf_general_options general;

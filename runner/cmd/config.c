@@ -141,7 +141,7 @@ prf_config_apply(const json_t *table, const char *path,
     {
         const struct prf_option_group *group = NULL;
         struct prf_error why = {0};
-        if (json_is_object(value)) {
+        if (json_is_object(value) || strcmp(key, "gate") == 0) {
             continue;
         }
         if (prf_groups_find(known, key, &group) == NULL &&
@@ -165,7 +165,8 @@ prf_config_check_profilers(const json_t *table, const char *path,
     json_t *value;
     json_object_foreach((json_t *)table, key, value)
     {
-        if (!json_is_object(value) || prf_profilers_find(profilers, key) != NULL) {
+        if (!json_is_object(value) || strcmp(key, "gate") == 0 ||
+            prf_profilers_find(profilers, key) != NULL) {
             continue;
         }
         const char *near = prf_profilers_suggest(profilers, key);

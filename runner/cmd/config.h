@@ -16,7 +16,7 @@ char *prf_config_find(const char *folder);
 /* Set the options that the table has keys for, in the layer of the file. `known` are
    all options there are (those of `run`): other keys are PRF_EUSAGE with a suggestion
    and the file's name. Keys that `groups` lacks are for other commands; tables are for
-   profilers. */
+   profilers, and "gate" is checked by gate.h. */
 int prf_config_apply(const json_t *table, const char *path,
                      const struct prf_option_group *known,
                      const struct prf_option_group *groups, struct prf_layers *layers,

@@ -1,5 +1,6 @@
 /* pyprofiler run: cases × profilers, results printed and kept. */
 #include "run.h"
+#include "run_budget.h"
 #include "run_outputs.h"
 
 #include <inttypes.h>
@@ -11,6 +12,7 @@
 #include <pyprofiler/version.h>
 
 #include "command.h"
+#include "comparison.h"
 #include "config.h"
 #include "document.h"
 #include "interrupt.h"
@@ -58,7 +60,7 @@ static const struct prf_option run_output[] = {
     {PRF_OPT_UINT, 0, "durations", NULL, AT(durations), .unit = "N",
      .help = "list the N slowest cases at the end"},
     {PRF_OPT_FLAG, 0, "exit-zero", NULL, AT(exit_zero),
-     .help = "exit with 0 also when cases fail"},
+     .help = "exit with 0 also when cases fail or budgets are broken"},
     PRF_OPTIONS_END,
 };
 
@@ -223,6 +225,9 @@ run_print_result(struct prf_running *r, const struct prf_result *result)
         prf_say_error(&err);
         r->internal_failed = true;
     }
+    for (size_t i = 0; i < result->n_clauses; i++) {
+        prf_report_clause(stdout, &r->style, &result->clauses[i]);
+    }
     if (!r->options.no_store && !r->store_failed && r->style.verbosity >= 0) {
         printf("[%s]\n", result->id);
     }
@@ -264,6 +269,7 @@ void
 prf_run_take_result(struct prf_running *r, struct prf_measured *measured)
 {
     struct prf_result *result = &measured->result;
+    struct prf_error err = {0};
     result->id = prf_result_new_id(&result->arena);
     result->run_id = prf_arena_strdup(&result->arena, r->run.id);
     r->totals.n[result->status]++;
@@ -273,6 +279,10 @@ prf_run_take_result(struct prf_running *r, struct prf_measured *measured)
         run_keep_duration(r, result);
     }
     prf_progress_clear(&r->progress);
+    if (prf_run_budget_judge(r, result, &err) < 0) {
+        prf_say_error(&err);
+        r->internal_failed = true;
+    }
     if (r->exporter == NULL) {
         run_print_result(r, result);
     }
@@ -386,6 +396,7 @@ run_finish(struct prf_running *r)
         FILE *out = on_stdout ? stdout : stderr;
         run_print_durations(r, out);
         prf_report_summary(out, &style, &r->totals);
+        prf_run_budget_summary(r, out, &style);
     }
 }
 
@@ -403,6 +414,9 @@ run_exit_code(const struct prf_running *r)
     }
     if (r->store_failed || r->internal_failed) {
         return PRF_EXIT_INTERNAL;
+    }
+    if (r->n_broken > 0 && !r->options.exit_zero) {
+        return PRF_EXIT_REGRESSION;
     }
     return r->n_selected == 0 ? PRF_EXIT_NOTHING : PRF_EXIT_OK;
 }
@@ -586,6 +600,9 @@ run_read_words(struct prf_running *r, int argc, char **argv, struct prf_error *e
         rc = prf_config_check_profilers(r->hosting.python.config, r->hosting.pyproject,
                                         &r->engine.profilers, err);
     }
+    if (rc == 0) {
+        rc = prf_run_gate_check(r, err);
+    }
     for (size_t i = 0; rc == 0 && i < r->words.n_targets; i++) {
         rc = prf_targets_add(&r->targets, r->words.targets[i], r->hosting.root, err);
     }
@@ -653,6 +670,7 @@ prf_run_end(struct prf_running *r)
     prf_strlist_release(&r->default_words);
     free(r->default_argv);
     prf_strlist_release(&r->outputs);
+    prf_strlist_release(&r->broken);
     prf_strlist_release(&r->wrong);
     prf_store_close(r->store);
     prf_choice_release(&r->choice);

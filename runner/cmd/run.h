@@ -54,10 +54,11 @@ struct prf_running {
     struct prf_measured *kept; /* for a document that is written at the end */
     size_t n_kept;
     struct prf_strlist outputs; /* files that options of profilers asked for */
+    struct prf_strlist broken;  /* clauses of budgets, a line each */
     struct prf_strlist wrong;   /* usage errors that results told of, each said once */
     struct prf_duration *durations;
     size_t n_durations;
-    size_t n_selected, n_bad;
+    size_t n_selected, n_bad, n_broken;
     int command_layer; /* of the next reading of what follows the profiler */
     bool headed;       /* the head of the report was printed */
     bool may_default;  /* without a target, those of the configuration are taken */

@@ -1,5 +1,6 @@
 /* The loop of a run: targets, their cases, the profilers. */
 #include "run.h"
+#include "run_budget.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -119,6 +120,9 @@ files_run_cases(struct prf_running *r, const struct prf_target *target,
         .known = &r->engine.profilers,
     };
     rc = prf_plan_build(&plan, &r->engine.file, &request, err);
+    if (rc == 0) {
+        rc = prf_run_budgets_check(r, &plan, err);
+    }
     if (rc == 0) {
         rc = files_run_plan(r, &plan, err);
     }

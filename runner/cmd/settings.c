@@ -246,8 +246,8 @@ prf_settings_warn(const struct prf_settings *settings, struct prf_strlist *out)
         struct prf_strbuf text = PRF_STRBUF_INIT;
         prf_strbuf_addf(&text, "%zu of the base, %zu of the new side",
                         settings->n_out_base, settings->n_out_next);
-        rc = settings_say(
-            &text, "results of other machines or interpreters were left out: %s", out);
+        rc = settings_say("results of other machines or interpreters were left out",
+                          &text, out);
         prf_strbuf_release(&text);
     }
     return rc;

@@ -13,9 +13,9 @@
 #include "suggest.h"
 
 /* Of a side, the newest results of a case; and how many results are looked at to learn
-   how noisy a case is, which takes 50 ms. */
+   how noisy a case is, which takes 30 ms. */
 #define PAIRS_NEWEST 20
-#define PAIRS_LOOKED 20000
+#define PAIRS_LOOKED 10000
 /* How many dirty trees are looked at for an error's hint. */
 #define PAIRS_TREES 100
 
@@ -250,7 +250,7 @@ pairs_between(struct pairing *p, struct group known, const char *name)
         if (m != NULL && known.items[i].status == PRF_STATUS_OK) {
             memcpy(p->scratch, m->samples, m->n * sizeof *p->scratch);
             p->between[n++] = (struct prf_between_value){
-                prf_between_median(p->scratch, m->n), p->codes[known.items[i].run]};
+                prf_between_median(p->scratch, m->n), p->codes[known.items[i].run_at]};
         }
     }
     return prf_between(p->between, n);
@@ -315,7 +315,7 @@ pairs_take(struct sample *sample, struct group group, const size_t *setting_of,
 {
     sample->n = 0;
     for (size_t i = 0; i < group.n; i++) {
-        if (setting == PRF_NO_SETTING || setting_of[group.items[i].run] == setting) {
+        if (setting == PRF_NO_SETTING || setting_of[group.items[i].run_at] == setting) {
             sample->results[sample->n++] = &group.items[i];
         }
     }
@@ -327,10 +327,10 @@ pairs_setting(const struct pairing *p, struct group base, struct group next)
 {
     size_t best = PRF_NO_SETTING;
     for (size_t i = 0; i < next.n; i++) {
-        size_t setting = p->settings.of_next[next.items[i].run];
+        size_t setting = p->settings.of_next[next.items[i].run_at];
         bool shared = false;
         for (size_t k = 0; !shared && k < base.n; k++) {
-            shared = p->settings.of_base[base.items[k].run] == setting;
+            shared = p->settings.of_base[base.items[k].run_at] == setting;
         }
         if (shared && (best == PRF_NO_SETTING || p->settings.items[setting].rank <
                                                      p->settings.items[best].rank)) {
@@ -365,8 +365,8 @@ pairs_pair(struct pairing *p, struct group base, struct group next)
     size_t setting = pairs_setting(p, base, next);
     size_t left = setting, right = setting;
     if (setting == PRF_NO_SETTING) { /* the newest of each */
-        left = p->settings.of_base[pairs_newest(base)->run];
-        right = p->settings.of_next[pairs_newest(next)->run];
+        left = p->settings.of_base[pairs_newest(base)->run_at];
+        right = p->settings.of_next[pairs_newest(next)->run_at];
         const char *why =
             prf_settings_differ(&p->settings, left, right, &p->out->arena);
         if (why == NULL) {
@@ -568,7 +568,7 @@ pairs_describe(struct pairing *p, const struct prf_side *side,
     bool *used = calloc(results->n_runs, sizeof *used);
     size_t n = 0;
     for (size_t i = 0; used != NULL && i < results->n; i++) {
-        used[results->items[i].run] = true;
+        used[results->items[i].run_at] = true;
     }
     for (size_t i = 0; runs != NULL && used != NULL && i < results->n_runs; i++) {
         if (used[i]) {

@@ -80,6 +80,7 @@ struct prf_compared {
     size_t n_clauses;
     struct prf_where *where; /* largest difference first */
     size_t n_where;
+    const char *where_profiler; /* that told it, when it is another one; or NULL */
     const char *base_result, *next_result; /* ids of the newest result of each side */
 };
 
@@ -89,6 +90,9 @@ struct prf_comparison {
     struct prf_compared *items; /* by case, profiler, metric */
     size_t n;
     struct prf_change_rules rules;
+    /* Of the new side, for people: "CPython 3.12.1 (embedded), AMD EPYC x 2", or NULL
+     */
+    const char *conditions;
     const char *const *warnings; /* ends with NULL, or NULL */
     bool measured;               /* by --run: alternately */
     bool interrupted;

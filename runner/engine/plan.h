@@ -14,6 +14,7 @@ struct prf_item {
     const struct prf_case *kase;
     const struct prf_profiler *profiler;
     const char *skip;   /* the reason, NULL: it runs */
+    const char *wrong;  /* what the case asks for cannot be: an error; NULL: nothing */
     const char **notes; /* ends with NULL */
 };
 

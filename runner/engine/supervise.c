@@ -349,6 +349,9 @@ prf_engine_run(struct prf_engine *engine, const struct prf_item *item, json_t *o
     if (item->skip != NULL) {
         r->status = PRF_STATUS_SKIPPED;
         r->reason = prf_result_text(r, "%s", item->skip);
+    } else if (item->wrong != NULL) {
+        r->status = PRF_STATUS_ERROR;
+        r->reason = prf_result_text(r, "%s", item->wrong);
     } else if (prf_engine_ensure(engine, exec, err) < 0 || engine->failed) {
         rc = engine_lost(engine, out, err);
     } else {

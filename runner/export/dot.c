@@ -1,14 +1,14 @@
 /* Format "dot": the graph as a program for Graphviz. Everything that came from a
-   program goes through dot_put_text or dot_put_html: names may hold quotes, angle
+   program goes through prf_dot_put or prf_dot_put_html: names may hold quotes, angle
    brackets, entities and escapes. */
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
 #include "colormap.h"
+#include "dot_text.h"
 #include "formats.h"
 #include "graph_model.h"
-#include "label.h"
 #include "units.h"
 
 /* From so many boxes on a good layout takes too long: 1,400 boxes and 2,400 arrows more
@@ -22,60 +22,6 @@ struct dot {
     struct prf_strbuf *out;
     struct prf_strbuf text; /* scratch */
 };
-
-/* Inside a quoted string of attributes with escapes and entities (labels, tooltips). */
-static void
-dot_put_text(struct dot *dot, const char *text)
-{
-    for (const char *s = text; *s != '\0'; s++) {
-        switch (*s) {
-        case '"':
-            prf_strbuf_adds(dot->out, "\\\"");
-            break;
-        case '\\':
-            prf_strbuf_adds(dot->out, "\\\\");
-            break;
-        case '&':
-            prf_strbuf_adds(dot->out, "&amp;");
-            break;
-        default:
-            prf_strbuf_addc(dot->out, *s);
-        }
-    }
-}
-
-/* Inside an HTML-like label. */
-static void
-dot_put_html(struct dot *dot, const char *text)
-{
-    for (const char *s = text; *s != '\0'; s++) {
-        switch (*s) {
-        case '<':
-            prf_strbuf_adds(dot->out, "&lt;");
-            break;
-        case '>':
-            prf_strbuf_adds(dot->out, "&gt;");
-            break;
-        case '&':
-            prf_strbuf_adds(dot->out, "&amp;");
-            break;
-        case '"':
-            prf_strbuf_adds(dot->out, "&quot;");
-            break;
-        default:
-            prf_strbuf_addc(dot->out, *s);
-        }
-    }
-}
-
-/* `text` on one line, without control characters and invalid bytes; until the next. */
-static const char *
-dot_visible(struct dot *dot, const char *text)
-{
-    prf_strbuf_clear(&dot->text);
-    prf_visible_add(&dot->text, text, PRF_VISIBLE_LINE);
-    return prf_strbuf_text(&dot->text);
-}
 
 static void
 dot_put_time(struct dot *dot, int64_t ns)
@@ -115,7 +61,7 @@ dot_put_node(struct dot *dot, size_t i)
     double share = prf_graph_share(dot->graph, by_own ? n->own_ns : n->cumulative_ns);
     struct prf_color color = prf_colormap_at(dot->colors, share);
     prf_strbuf_addf(dot->out, "    n%zu [label=\"", i);
-    dot_put_text(dot, n->name);
+    prf_dot_put(dot->out, n->name);
     prf_strbuf_addf(dot->out, "\\n%" PRId64, n->calls);
     if (n->primitive != n->calls) {
         prf_strbuf_addf(dot->out, "/%" PRId64, n->primitive);
@@ -130,10 +76,10 @@ dot_put_node(struct dot *dot, size_t i)
     dot_put_color(dot, color);
     prf_strbuf_addf(dot->out, ", fontcolor=%s, tooltip=\"",
                     dot_text_color(dot, share, color));
-    dot_put_text(dot, dot_visible(dot, n->code->qualname));
+    prf_dot_put(dot->out, prf_dot_line(&dot->text, n->code->qualname));
     if (n->code->file[0] != '\0') {
         prf_strbuf_adds(dot->out, " (");
-        dot_put_text(dot, dot_visible(dot, n->code->file));
+        prf_dot_put(dot->out, prf_dot_line(&dot->text, n->code->file));
         prf_strbuf_addf(dot->out, ":%" PRIu32 ")", n->code->first_line);
     }
     prf_strbuf_adds(dot->out, "\"];\n");
@@ -146,7 +92,7 @@ dot_put_groups(struct dot *dot)
     const struct prf_graph *g = dot->graph;
     for (size_t group = 0, i = 0; group < g->n_groups; group++) {
         prf_strbuf_addf(dot->out, "  subgraph cluster_%zu {\n    label=\"", group);
-        dot_put_text(dot, g->groups[group]);
+        prf_dot_put(dot->out, g->groups[group]);
         prf_strbuf_adds(dot->out, "\";\n");
         for (; i < g->n_nodes && g->nodes[i].group == group; i++) {
             dot_put_node(dot, i);
@@ -179,9 +125,9 @@ dot_put_edge(struct dot *dot, const struct prf_graph_edge *e)
                     0.6 + 3.4 * sqrt(share), 0.5 + 0.4 * sqrt(share));
     dot_put_color(dot, dot_line_color(prf_colormap_at(dot->colors, share)));
     prf_strbuf_adds(dot->out, ", tooltip=\"");
-    dot_put_text(dot, dot->graph->nodes[e->from].name);
+    prf_dot_put(dot->out, dot->graph->nodes[e->from].name);
     prf_strbuf_adds(dot->out, " calls ");
-    dot_put_text(dot, dot->graph->nodes[e->to].name);
+    prf_dot_put(dot->out, dot->graph->nodes[e->to].name);
     prf_strbuf_adds(dot->out, "\"];\n");
 }
 
@@ -201,7 +147,7 @@ static void
 dot_put_line(struct dot *dot, const char *text)
 {
     dot_open_line(dot);
-    dot_put_html(dot, dot_visible(dot, text));
+    prf_dot_put_html(dot->out, prf_dot_line(&dot->text, text));
     dot_close_line(dot);
 }
 
@@ -231,7 +177,7 @@ dot_put_total(struct dot *dot)
 {
     const struct prf_graph *g = dot->graph;
     dot_open_line(dot);
-    dot_put_html(dot, dot_visible(dot, g->result->profiler));
+    prf_dot_put_html(dot->out, prf_dot_line(&dot->text, g->result->profiler));
     prf_strbuf_adds(dot->out, ": ");
     dot_put_time(dot, g->total_ns);
     prf_strbuf_addf(dot->out, " in all threads, %" PRId64 " call%s of %zu function%s",
@@ -274,7 +220,7 @@ dot_put_legend(struct dot *dot)
                     "  label=<<FONT POINT-SIZE=\"%" PRIu64 "\"><TABLE BORDER=\"0\" "
                     "CELLSPACING=\"0\" CELLPADDING=\"1\">\n<TR><TD ALIGN=\"LEFT\"><B>",
                     dot->graph->options.font_size + 1);
-    dot_put_html(dot, dot_visible(dot, dot->graph->result->case_id));
+    prf_dot_put_html(dot->out, prf_dot_line(&dot->text, dot->graph->result->case_id));
     prf_strbuf_adds(dot->out, "</B></TD></TR>\n");
     dot_put_total(dot);
     dot_put_bar(dot);
@@ -294,14 +240,16 @@ dot_put_legend(struct dot *dot)
     prf_strbuf_adds(dot->out, "</TABLE></FONT>>;\n");
 }
 
-static void
-dot_put_head(struct dot *dot)
+void
+prf_dot_put_head(const struct prf_graph *graph, struct prf_strbuf *out)
 {
-    const struct prf_graph_options *o = &dot->graph->options;
+    const struct prf_graph_options *o = &graph->options;
+    struct dot whole = {.graph = graph, .out = out, .text = PRF_STRBUF_INIT};
+    struct dot *dot = &whole;
     prf_strbuf_adds(dot->out, "digraph calls {\n  charset=\"UTF-8\"; bgcolor=white; "
                               "labelloc=t; labeljust=l; style=rounded; color=gray60;\n"
                               "  fontname=\"");
-    dot_put_text(dot, dot_visible(dot, o->font));
+    prf_dot_put(dot->out, prf_dot_line(&dot->text, o->font));
     prf_strbuf_addf(dot->out, "\"; fontsize=%" PRIu64 ";\n", o->group_font_size);
     if (dot->graph->n_nodes > DOT_MANY_NODES) {
         prf_strbuf_adds(dot->out, "  nslimit=1; nslimit1=1; mclimit=0.3;\n");
@@ -309,11 +257,13 @@ dot_put_head(struct dot *dot)
     prf_strbuf_adds(dot->out,
                     "  node [shape=box, style=filled, penwidth=0.5, color=gray50, "
                     "margin=\"0.08,0.04\", height=0, fontname=\"");
-    dot_put_text(dot, dot_visible(dot, o->font));
+    prf_dot_put(dot->out, prf_dot_line(&dot->text, o->font));
     prf_strbuf_addf(dot->out, "\", fontsize=%" PRIu64 "];\n", o->font_size);
     prf_strbuf_adds(dot->out, "  edge [fontcolor=gray25, fontname=\"");
-    dot_put_text(dot, dot_visible(dot, o->font));
+    prf_dot_put(dot->out, prf_dot_line(&dot->text, o->font));
     prf_strbuf_addf(dot->out, "\", fontsize=%" PRIu64 "];\n", o->font_size);
+    out->failed = out->failed || dot->text.failed;
+    prf_strbuf_release(&dot->text);
 }
 
 int
@@ -324,7 +274,7 @@ prf_graph_dot(const struct prf_graph *graph, struct prf_strbuf *out,
                       .colors = prf_colormap_find(graph->options.colormap),
                       .out = out,
                       .text = PRF_STRBUF_INIT};
-    dot_put_head(&dot);
+    prf_dot_put_head(graph, out);
     dot_put_groups(&dot);
     for (size_t i = 0; i < graph->n_edges; i++) {
         dot_put_edge(&dot, &graph->edges[i]);

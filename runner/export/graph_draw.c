@@ -14,6 +14,7 @@
 
 #include <graphviz/gvc.h>
 
+#include "dot_text.h"
 #include "formats.h"
 #include "graph_model.h"
 #include "label.h"
@@ -182,8 +183,9 @@ draw_run(const char *program, const char *format, int picture, int said,
     return status == 0 ? 0 : draw_explain(status, format, said, err);
 }
 
-static int
-draw_program(const char *program, const char *format, FILE *out, struct prf_error *err)
+int
+prf_graph_draw(const char *program, const char *format, FILE *out,
+               struct prf_error *err)
 {
     int picture = memfd_create("prf-picture", MFD_CLOEXEC);
     int said = memfd_create("prf-graphviz", MFD_CLOEXEC);
@@ -214,7 +216,7 @@ draw_result(const struct prf_run *run, const struct prf_result *result,
         rc = prf_graph_dot(&graph, &program, err);
     }
     if (rc == 0) {
-        rc = draw_program(prf_strbuf_text(&program), format, out, err);
+        rc = prf_graph_draw(prf_strbuf_text(&program), format, out, err);
     }
     prf_strbuf_release(&program);
     prf_graph_release(&graph);

@@ -5,6 +5,7 @@
 
 #include <pyprofiler/stats.h>
 
+#include "comparison.h"
 #include "formats.h"
 #include "jsonout.h"
 #include "label.h"
@@ -305,6 +306,24 @@ json_profile(struct prf_jsonout *js, const struct prf_profile *p,
     return rc;
 }
 
+/* The case's @budget as it stands there, and the clauses that were judged. */
+static void
+json_budget(struct prf_jsonout *js, const struct prf_result *result)
+{
+    json_t *budget = result->budget
+                         ? json_loads(result->budget, JSON_REJECT_DUPLICATES, NULL)
+                         : NULL;
+    char *text = budget != NULL ? json_dumps(budget, JSON_COMPACT) : NULL;
+    prf_json_raw(js, "budget", text != NULL ? text : "null");
+    free(text);
+    json_decref(budget);
+    prf_json_open(js, "clauses", '[');
+    for (size_t i = 0; i < result->n_clauses; i++) {
+        prf_json_clause(js, &result->clauses[i]);
+    }
+    prf_json_close(js, ']');
+}
+
 static int
 json_result(struct prf_jsonout *js, const struct prf_result *result,
             const struct prf_export_options *options, struct prf_error *err)
@@ -323,6 +342,7 @@ json_result(struct prf_jsonout *js, const struct prf_result *result,
     } else {
         prf_json_int(js, "duration_ns", result->duration_ns);
     }
+    json_budget(js, result);
     int rc =
         json_profile(js, result->profile ? result->profile : &nothing, options, err);
     prf_json_open(js, "artifacts", '[');

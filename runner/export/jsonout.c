@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "comparison.h"
 #include "label.h"
 
 static void
@@ -113,6 +114,20 @@ prf_json_raw(struct prf_jsonout *js, const char *key, const char *json)
 {
     jsonout_begin(js, key);
     fputs(json, js->out);
+}
+
+void
+prf_json_clause(struct prf_jsonout *js, const struct prf_clause *clause)
+{
+    prf_json_open(js, NULL, '{');
+    prf_json_text(js, "clause", clause->text);
+    prf_json_text(js, "source", clause->source);
+    prf_json_text(js, "verdict",
+                  clause->broken    ? "broken"
+                  : clause->unknown ? "unknown"
+                                    : "kept");
+    prf_json_text(js, "why", clause->why);
+    prf_json_close(js, '}');
 }
 
 void

@@ -31,6 +31,11 @@ void prf_json_bool(struct prf_jsonout *js, const char *key, bool value);
 /* A value that is JSON already. */
 void prf_json_raw(struct prf_jsonout *js, const char *key, const char *json);
 
+struct prf_clause;
+
+/* A judged clause of a budget, as an element of an array. */
+void prf_json_clause(struct prf_jsonout *js, const struct prf_clause *clause);
+
 void prf_jsonout_release(struct prf_jsonout *js);
 
 #endif

@@ -8,6 +8,11 @@
 
 const struct prf_compare_format *const prf_compare_formats[] = {
     &prf_compare_text,
+    &prf_compare_json,
+    &prf_compare_csv,
+    &prf_compare_markdown,
+    &prf_compare_junit,
+    &prf_compare_github,
     NULL,
 };
 

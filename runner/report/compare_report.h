@@ -43,6 +43,7 @@ int prf_compare_format_find(const char *name, const struct prf_compare_format **
                             struct prf_error *err);
 
 /* One for each file of a format. */
-extern const struct prf_compare_format prf_compare_text;
+extern const struct prf_compare_format prf_compare_text, prf_compare_json,
+    prf_compare_csv, prf_compare_markdown, prf_compare_junit, prf_compare_github;
 
 #endif

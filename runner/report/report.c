@@ -8,6 +8,7 @@
 
 #include <pyprofiler/stats.h>
 
+#include "comparison.h"
 #include "formats.h"
 
 static const char *
@@ -178,6 +179,29 @@ prf_report_result(FILE *out, const struct prf_style *style,
 {
     const struct prf_text text = {.out = out, .style = style, .options = options};
     return prf_text_result(&text, result, err);
+}
+
+void
+prf_report_clause(FILE *out, const struct prf_style *style,
+                  const struct prf_clause *clause)
+{
+    const struct prf_export_options options = {0};
+    const struct prf_text text = {.out = out, .style = style, .options = &options};
+    enum prf_paint paint = clause->broken    ? PRF_RED
+                           : clause->unknown ? PRF_YELLOW
+                                             : PRF_GREEN;
+    const char *word = clause->broken    ? "broken"
+                       : clause->unknown ? "not clear"
+                                         : "kept";
+    if (!clause->broken && !clause->unknown && style->verbosity < 1) {
+        return;
+    }
+    fprintf(out, "  %sbudget %s:%s ", prf_paint(style, paint), word,
+            prf_paint(style, PRF_PLAIN));
+    prf_text_put(&text, clause->text, PRF_VISIBLE_LINE);
+    fputs(clause->why != NULL ? ", " : "", out);
+    prf_text_put(&text, clause->why != NULL ? clause->why : "", PRF_VISIBLE_LINE);
+    fprintf(out, "  (%s)\n", clause->source);
 }
 
 void

@@ -33,6 +33,13 @@ int prf_report_result(FILE *out, const struct prf_style *style,
                       const struct prf_result *result,
                       const struct prf_export_options *options, struct prf_error *err);
 
+struct prf_clause;
+
+/* A clause of a budget that is broken or could not be judged, as a line of its own; one
+   that is kept only from verbosity 1 on. */
+void prf_report_clause(FILE *out, const struct prf_style *style,
+                       const struct prf_clause *clause);
+
 struct prf_totals {
     size_t n[6]; /* by enum prf_status */
     int64_t duration_ns;

@@ -384,7 +384,7 @@ side_take(struct side *side, sqlite3_stmt *row, const struct prf_result_key *key
     struct side_item item = {.result = {.case_id = series->case_id,
                                         .profiler = series->profiler,
                                         .case_line = sqlite3_column_int(row, 4),
-                                        .run = side->n_runs},
+                                        .run_at = side->n_runs},
                              .key = *key};
     struct prf_side_result *r = &item.result;
     const char *id = (const char *)sqlite3_column_text(row, 2);
@@ -494,7 +494,8 @@ side_order(const void *left, const void *right)
     const struct side_item *b = right;
     int order = side_order_group(&a->result, &b->result);
     if (order == 0) {
-        order = (a->result.run < b->result.run) - (a->result.run > b->result.run);
+        order = (a->result.run_at < b->result.run_at) -
+                (a->result.run_at > b->result.run_at);
     }
     return order != 0 ? order : (a->key.n > b->key.n) - (a->key.n < b->key.n);
 }
@@ -530,6 +531,7 @@ side_finish_group(struct side *side, struct side_item *items, size_t n,
         if (details && (i + 1 == n || items[i].result.status != PRF_STATUS_OK)) {
             rc = side_details(side, &items[i], err);
         }
+        items[i].result.run = &out->runs[items[i].result.run_at];
         out->items[out->n++] = items[i].result;
     }
     return rc;

@@ -102,7 +102,8 @@ struct prf_side_result {
     const char *reason; /* of what is not ok, or NULL */
     const char *budget; /* JSON, or NULL; only of the newest of its (case, profiler,
                            options) */
-    size_t run;         /* index in runs */
+    size_t run_at;      /* index in runs ... */
+    const struct prf_run *run; /* ... and this is it */
     struct prf_metric_values *metrics; /* those with samples */
     size_t n_metrics;
 };

@@ -12,7 +12,7 @@ struct prf_color {
 /* Their names, as the words of an option. `_r`: the other way round. */
 #define PRF_COLORMAPS                                                                  \
     "viridis|plasma|inferno|magma|cividis|jet|hot|hot_r|cool|gray|gray_r|Blues|"       \
-    "Greens|Oranges|Reds|YlOrRd|RdYlGn_r"
+    "Greens|Oranges|Reds|YlOrRd|RdYlGn_r|RdBu_r"
 
 struct prf_colormap;
 

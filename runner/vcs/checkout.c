@@ -109,6 +109,7 @@ checkout_filtered(struct checkout *c, int dir, const char *name, mode_t mode,
         data = text.ptr;
         size = text.size;
     }
+    unlinkat(dir, name, 0); /* the .gitattributes that was just read */
     int rc = code < 0
                  ? prf_fail(c->err, PRF_EVCS, "cannot convert '%s' as git would: %s",
                             c->path.data, prf_worktree_why())
@@ -118,18 +119,31 @@ checkout_filtered(struct checkout *c, int dir, const char *name, mode_t mode,
     return rc;
 }
 
+/* Its rules hold for itself too, once it is there. */
+static int
+checkout_attributes(struct checkout *c, int dir, const char *name, mode_t mode,
+                    git_blob *blob)
+{
+    const char *data = git_blob_rawcontent(blob);
+    size_t size = (size_t)git_blob_rawsize(blob);
+    int rc = checkout_write_file(c, dir, name, mode, data, size);
+    prf_conversion_add(&c->conversion, data, size);
+    return rc == 0 && prf_conversion_concerns(&c->conversion, name)
+               ? checkout_filtered(c, dir, name, mode, blob)
+               : rc;
+}
+
 static int
 checkout_file(struct checkout *c, int dir, const char *name, mode_t mode,
               git_blob *blob)
 {
-    const char *data = git_blob_rawcontent(blob);
-    size_t size = (size_t)git_blob_rawsize(blob);
     if (strcmp(name, ".gitattributes") == 0) {
-        prf_conversion_add(&c->conversion, data, size);
+        return checkout_attributes(c, dir, name, mode, blob);
     }
     return prf_conversion_concerns(&c->conversion, name)
                ? checkout_filtered(c, dir, name, mode, blob)
-               : checkout_write_file(c, dir, name, mode, data, size);
+               : checkout_write_file(c, dir, name, mode, git_blob_rawcontent(blob),
+                                     (size_t)git_blob_rawsize(blob));
 }
 
 static int

@@ -144,13 +144,21 @@ history_read(const struct history *h, git_commit *commit, struct prf_revision *o
                : 0;
 }
 
+/* Following parents ends where a shallow clone does, with one of two codes. */
+static bool
+history_ends(git_repository *repo, int code)
+{
+    const git_error *error = git_error_last();
+    return git_repository_is_shallow(repo) == 1 &&
+           (code == GIT_ENOTFOUND || (error != NULL && error->klass == GIT_ERROR_ODB));
+}
+
 static int
 history_broken(const struct history *h, int code, const char *spec)
 {
-    const char *shallow = prf_repository_shallow(h->repo);
-    if (code == GIT_ENOTFOUND && shallow[0] != '\0') {
+    if (history_ends(h->repo, code)) {
         return prf_fail(h->err, PRF_ENOTFOUND, "'%s' needs older commits%s", spec,
-                        shallow);
+                        prf_repository_shallow(h->repo));
     }
     return prf_fail(h->err, PRF_EVCS, "cannot follow '%s' ('git fsck'): %s", spec,
                     prf_worktree_why());
@@ -194,7 +202,7 @@ static int
 history_no_base(git_repository *repo, int code, const char *a, const char *b,
                 struct prf_error *err)
 {
-    if (code == GIT_ENOTFOUND) {
+    if (code == GIT_ENOTFOUND || history_ends(repo, code)) {
         return prf_fail(err, PRF_ENOTFOUND, "'%s' and '%s' have no common ancestor%s",
                         a, b, prf_repository_shallow(repo));
     }

@@ -112,7 +112,7 @@ describe_tree(struct describe *d)
         }
         return 0;
     }
-    int found = prf_worktree_tree(d->repo, &tree, &d->note);
+    int found = prf_worktree_tree(d->repo, NULL, &tree, &d->note);
     if (found < 0) {
         return found;
     }

@@ -41,9 +41,10 @@ enum prf_range_flags {
     PRF_RANGE_TAGS = 2, /* only commits that have a tag */
 };
 
-/* The commits of `spec` as `git rev-list` takes them: "A..B", "A...B" (from the merge
-   base), "A" (all that it reaches), several separated by blanks. PRF_ENOTFOUND names
-   what is not there (in a shallow clone says so); PRF_EVCS. */
+/* The commits of `spec` as `git rev-list` takes them: "A..B", "A" (all that it
+   reaches), "^A", "A^!", several separated by blanks; but "A...B" is from the merge base
+   to B. A side left out is HEAD. PRF_ENOTFOUND names what is not there (in a shallow
+   clone says so); PRF_EVCS. */
 int prf_vcs_range(const char *path, const char *spec, unsigned flags,
                   struct prf_arena *arena, struct prf_revisions *out,
                   struct prf_error *err);
@@ -60,8 +61,9 @@ int prf_vcs_merge_base(const char *path, const char *a, const char *b, char out[
                        struct prf_error *err);
 
 /* Write the work tree as it is (as `git add -A` sees it) into `objects`, an object
-   folder of ours, as far as the repository does not have it. Its tree in `out`. The
-   repository stays as it is: no index, no object, no ref. PRF_EVCS, PRF_EIO. */
+   folder of ours, as far as HEAD's tree does not have it. Its tree, the one that
+   prf_vcs_describe says, in `out`. The repository stays as it is: no index, no object,
+   no ref. PRF_EVCS (bare, or the tree is unknown), PRF_EIO. */
 int prf_vcs_keep(const char *path, const char *objects, char out[41],
                  struct prf_error *err);
 
@@ -88,6 +90,12 @@ struct prf_hunks {
 int prf_vcs_hunks(const char *path, const char *objects, const char *base,
                   const char *next, struct prf_arena *arena, struct prf_hunks *out,
                   struct prf_error *err);
+
+/* The bytes of a file (relative to the root) as they are in a commit or tree, in the
+   arena, with a NUL after them; no conversion of line ends. PRF_ENOTFOUND, PRF_EVCS. */
+int prf_vcs_file(const char *path, const char *objects, const char *revision,
+                 const char *file, struct prf_arena *arena, const char **out,
+                 struct prf_error *err);
 
 /* Version of the library, "1.5.1". */
 const char *prf_vcs_library(void);

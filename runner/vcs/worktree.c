@@ -12,6 +12,8 @@
 
 #include <pyprofiler/error.h>
 
+#include "path.h"
+
 /* Uncommitted files are read whole to know their ids. A forgotten dump of gigabytes
    shall not delay every run: beyond this the tree stays unknown. */
 #define READ_MAX (512ull << 20)
@@ -26,6 +28,7 @@ struct entry {
 
 struct worktree {
     git_repository *repo;
+    git_odb *keep;    /* where contents go, NULL: nowhere */
     const char *root; /* ends with '/' */
     struct entry *entries;
     size_t n, n_indexed; /* the first n_indexed are sorted: those of the index */
@@ -33,6 +36,7 @@ struct worktree {
     enum prf_worktree_found found;
     unsigned long long read_bytes;
     bool filter_noted;
+    bool keep_failed;
 };
 
 void
@@ -116,12 +120,30 @@ worktree_note_filter(struct worktree *wt, const char *path)
                       path, filter);
 }
 
+/* The id of an object, which is kept where that is wanted. What is there already is not
+   written: git_odb_write would set the time of its file, maybe one of the user's. */
 static int
-worktree_hash_link(git_oid *out, const char *full)
+worktree_object(struct worktree *wt, git_oid *out, const char *data, size_t size,
+                git_object_t type)
+{
+    git_oid written;
+    int code = git_odb_hash(out, data, size, type);
+    if (code == 0 && wt->keep != NULL && git_odb_exists(wt->keep, out) == 0 &&
+        (code = git_odb_write(&written, wt->keep, data, size, type)) < 0 &&
+        !wt->keep_failed) {
+        wt->keep_failed = true;
+        prf_worktree_note(wt->note, "cannot write an object: %s", prf_worktree_why());
+    }
+    return code;
+}
+
+static int
+worktree_hash_link(struct worktree *wt, git_oid *out, const char *full)
 {
     char target[PATH_MAX];
     ssize_t len = readlink(full, target, sizeof target);
-    return len < 0 ? -1 : git_odb_hash(out, target, (size_t)len, GIT_OBJECT_BLOB);
+    return len < 0 ? -1
+                   : worktree_object(wt, out, target, (size_t)len, GIT_OBJECT_BLOB);
 }
 
 /* A submodule, or a repository that lies in this one: its HEAD. */
@@ -137,9 +159,41 @@ worktree_hash_repository(git_oid *out, const char *full)
     return rc;
 }
 
+/* The file is read once: what is kept is what was hashed, whoever writes to it. */
+static int
+worktree_keep_file(struct worktree *wt, git_oid *out, const char *path,
+                   const char *full)
+{
+    git_filter_list *filters = NULL;
+    git_buf clean = {0};
+    struct prf_error err = {0};
+    char *text = NULL;
+    size_t size = 0;
+    int rc = prf_file_read(full, &text, &size, &err);
+    if (rc < 0) {
+        worktree_unknown(wt, path, err.text);
+        return rc;
+    }
+    rc = git_filter_list_load(&filters, wt->repo, NULL, path, GIT_FILTER_TO_ODB,
+                              GIT_FILTER_DEFAULT);
+    if (rc == 0 && filters != NULL) {
+        rc = git_filter_list_apply_to_buffer(&clean, filters, text, size);
+    }
+    if (rc < 0) {
+        worktree_unknown(wt, path, prf_worktree_why());
+    } else {
+        rc = worktree_object(wt, out, filters == NULL ? text : clean.ptr,
+                             filters == NULL ? size : clean.size, GIT_OBJECT_BLOB);
+    }
+    git_buf_dispose(&clean);
+    git_filter_list_free(filters);
+    free(text);
+    return rc;
+}
+
 static int
 worktree_hash_file(struct worktree *wt, git_oid *out, const char *path,
-                   const struct stat *st)
+                   const char *full, const struct stat *st)
 {
     wt->read_bytes += (unsigned long long)st->st_size;
     if (wt->read_bytes > READ_MAX) {
@@ -149,6 +203,9 @@ worktree_hash_file(struct worktree *wt, git_oid *out, const char *path,
         return -1;
     }
     worktree_note_filter(wt, path);
+    if (wt->keep != NULL) {
+        return worktree_keep_file(wt, out, path, full);
+    }
     int rc = git_repository_hashfile(out, wt->repo, path, GIT_OBJECT_BLOB, NULL);
     if (rc < 0) {
         worktree_unknown(wt, path, prf_worktree_why());
@@ -190,10 +247,10 @@ worktree_read(struct worktree *wt, const git_diff_file *file, struct entry *out)
         out->gone = worktree_hash_repository(&out->id, full.data) < 0;
     } else if (S_ISLNK(st.st_mode)) {
         out->mode = GIT_FILEMODE_LINK;
-        out->gone = worktree_hash_link(&out->id, full.data) < 0;
+        out->gone = worktree_hash_link(wt, &out->id, full.data) < 0;
     } else if (S_ISREG(st.st_mode)) {
         out->mode = worktree_mode(file, &st);
-        out->gone = worktree_hash_file(wt, &out->id, out->path, &st) < 0;
+        out->gone = worktree_hash_file(wt, &out->id, out->path, full.data, &st) < 0;
     } else {
         out->gone = true; /* sockets and pipes are nothing to git */
     }
@@ -238,11 +295,85 @@ worktree_apply(struct worktree *wt, git_index *index, const git_diff_delta *delt
     }
 }
 
+/* The entry of that name in a tree of HEAD, NULL when there is none. */
+static const git_tree_entry *
+worktree_head_entry(const git_tree *head, const char *name, size_t len)
+{
+    char *copy = head == NULL ? NULL : strndup(name, len);
+    const git_tree_entry *entry =
+        copy == NULL ? NULL : git_tree_entry_byname(head, copy);
+    free(copy);
+    return entry;
+}
+
+/* A file that HEAD does not have is copied, unless it was written when it was read. */
+static int
+worktree_keep_entry(struct worktree *wt, const struct entry *e, const git_tree *head,
+                    const char *name)
+{
+    const git_tree_entry *known =
+        worktree_head_entry(head, name, e->len - (size_t)(name - e->path));
+    git_odb *odb = NULL;
+    git_odb_object *object = NULL;
+    git_oid id;
+    int rc = 0;
+    if (wt->keep == NULL || e->mode == GIT_FILEMODE_COMMIT ||
+        (known != NULL && git_oid_equal(git_tree_entry_id(known), &e->id)) ||
+        git_odb_exists(wt->keep, &e->id) == 1) {
+        return 0;
+    }
+    if (git_repository_odb(&odb, wt->repo) < 0 ||
+        git_odb_read(&object, odb, &e->id) < 0) {
+        worktree_unknown(wt, e->path, prf_worktree_why());
+    } else {
+        rc = worktree_object(wt, &id, git_odb_object_data(object),
+                             git_odb_object_size(object), git_odb_object_type(object));
+    }
+    git_odb_object_free(object);
+    git_odb_free(odb);
+    return rc;
+}
+
+static int worktree_build(struct worktree *wt, size_t *i, size_t prefix,
+                          const git_tree *head, git_oid *out);
+
+static int
+worktree_build_below(struct worktree *wt, size_t *i, const git_tree *head,
+                     size_t prefix, size_t len, git_oid *out)
+{
+    const git_tree_entry *known =
+        worktree_head_entry(head, wt->entries[*i].path + prefix, len);
+    git_tree *tree = NULL;
+    if (known != NULL && git_tree_entry_type(known) == GIT_OBJECT_TREE &&
+        git_tree_lookup(&tree, wt->repo, git_tree_entry_id(known)) < 0) {
+        tree = NULL; /* damaged: then all of it is kept */
+    }
+    int rc = worktree_build(wt, i, prefix + len + 1, tree, out);
+    git_tree_free(tree);
+    return rc;
+}
+
+/* A tree that HEAD has at that place is not written. */
+static int
+worktree_build_object(struct worktree *wt, const struct prf_strbuf *tree,
+                      const git_tree *head, git_oid *out)
+{
+    const char *data = prf_strbuf_text(tree);
+    if (tree->failed || git_odb_hash(out, data, tree->len, GIT_OBJECT_TREE) < 0) {
+        return PRF_ENOMEM;
+    }
+    if (head != NULL && git_oid_equal(git_tree_id(head), out)) {
+        return 0;
+    }
+    return worktree_object(wt, out, data, tree->len, GIT_OBJECT_TREE);
+}
+
 /* The tree of all entries from *i on that begin as entries[*i] does up to `prefix`. In
    a list of paths sorted by bytes a folder's files lie together and in a tree's order.
- */
+   `head` is HEAD's tree of that folder, or NULL. */
 static int
-worktree_build(const struct worktree *wt, size_t *i, size_t prefix, git_oid *out)
+worktree_build(struct worktree *wt, size_t *i, size_t prefix, const git_tree *head,
+               git_oid *out)
 {
     struct prf_strbuf tree = PRF_STRBUF_INIT;
     const char *folder = *i < wt->n ? wt->entries[*i].path : "";
@@ -255,20 +386,31 @@ worktree_build(const struct worktree *wt, size_t *i, size_t prefix, git_oid *out
         git_oid id = e->id;
         if (slash != NULL) {
             prf_strbuf_addf(&tree, "40000 %.*s", (int)(slash - name), name);
-            rc = worktree_build(wt, i, (size_t)(slash + 1 - e->path), &id);
+            rc = worktree_build_below(wt, i, head, prefix, (size_t)(slash - name), &id);
         } else {
             prf_strbuf_addf(&tree, "%o %.*s", e->mode, (int)(e->len - prefix), name);
+            rc = worktree_keep_entry(wt, e, head, name);
             (*i)++;
         }
         prf_strbuf_addc(&tree, '\0');
         prf_strbuf_add(&tree, (const char *)id.id, GIT_OID_RAWSZ);
     }
-    if (rc == 0 && (tree.failed || git_odb_hash(out, prf_strbuf_text(&tree), tree.len,
-                                                GIT_OBJECT_TREE) < 0)) {
-        rc = PRF_ENOMEM;
+    if (rc == 0) {
+        rc = worktree_build_object(wt, &tree, head, out);
     }
     prf_strbuf_release(&tree);
     return rc;
+}
+
+/* HEAD's tree, where it matters what HEAD has; NULL without one. */
+static git_tree *
+worktree_head(const struct worktree *wt)
+{
+    git_object *tree = NULL;
+    if (wt->keep == NULL || git_revparse_single(&tree, wt->repo, "HEAD^{tree}") < 0) {
+        return NULL;
+    }
+    return (git_tree *)tree;
 }
 
 static void
@@ -304,12 +446,14 @@ worktree_changes(struct worktree *wt, git_index *index, git_diff **out)
 }
 
 int
-prf_worktree_tree(git_repository *repo, git_oid *out, struct prf_strbuf *note)
+prf_worktree_tree(git_repository *repo, git_odb *keep, git_oid *out,
+                  struct prf_strbuf *note)
 {
     struct worktree wt = {
-        .repo = repo, .root = git_repository_workdir(repo), .note = note};
+        .repo = repo, .keep = keep, .root = git_repository_workdir(repo), .note = note};
     git_index *index = NULL;
     git_diff *diff = NULL;
+    git_tree *head = NULL;
     size_t first = 0;
     int rc = 0;
     if (git_repository_index(&index, repo) < 0 ||
@@ -325,11 +469,16 @@ prf_worktree_tree(git_repository *repo, git_oid *out, struct prf_strbuf *note)
             worktree_apply(&wt, index, delta);
         }
     }
-    if (rc == 0 && wt.found != PRF_WORKTREE_UNKNOWN) {
+    if (rc == 0 && wt.found != PRF_WORKTREE_UNKNOWN && !wt.keep_failed) {
         worktree_drop_gone(&wt);
-        rc = worktree_build(&wt, &first, 0, out);
+        head = worktree_head(&wt);
+        rc = worktree_build(&wt, &first, 0, head, out);
+    }
+    if (wt.keep_failed) {
+        rc = PRF_EIO;
     }
 out:
+    git_tree_free(head);
     free(wt.entries);
     git_diff_free(diff);
     git_index_free(index);

@@ -1,0 +1,568 @@
+/* Gates; see gate.h. */
+#include "gate.h"
+
+#include <fnmatch.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "suggest.h"
+
+#define GATE_LIMITS_MAX 8 /* of one clause */
+
+const struct prf_gate_metric prf_gate_own[] = {
+    {"stopwatch", "wall_time", "ns"}, {"stopwatch", "cpu_time", "ns"},
+    {"call", "wall_time", "ns"},      {"callgraph", "wall_time", "ns"},
+    {"line", "wall_time", "ns"},      {"memory-line", "wall_time", "ns"},
+    {"tracer", "wall_time", "ns"},    {"tracer", "events", "count"},
+    {"tracemalloc", "peak", "bytes"}, {"tracemalloc", "current", "bytes"},
+    {"memory-time", "peak", "bytes"}, {"memory-time", "start", "bytes"},
+    {"memory-time", "end", "bytes"},  {"memory-time", "increment", "bytes"},
+    {"memory-time", "mean", "bytes"},
+};
+const size_t prf_gate_n_own = sizeof prf_gate_own / sizeof *prf_gate_own;
+
+/* Short names. A profiler that hooks every call makes the time its own, so a plain
+   "wall_time" is never judged on what that measured. */
+static const struct gate_short {
+    const char *name;
+    const char *profiler; /* NULL: any */
+    const char *metric;
+} gate_shorts[] = {
+    {"wall_time", "stopwatch", "wall_time"},
+    {"cpu_time", "stopwatch", "cpu_time"},
+    {"peak_memory", NULL, "peak"},
+};
+#define N_SHORTS (sizeof gate_shorts / sizeof *gate_shorts)
+
+/* Equal, '_' and '-' being the same, up to `len` bytes of `a`? */
+static bool
+gate_same(const char *a, size_t len, const char *b)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (b[i] == '\0' || (a[i] == '_' ? '-' : a[i]) != (b[i] == '_' ? '-' : b[i])) {
+            return false;
+        }
+    }
+    return b[len] == '\0';
+}
+
+/* Does a name mean the metric? 2: exactly, with its profiler. */
+static int
+gate_means(const char *name, const char *profiler, const char *metric)
+{
+    const char *dot = strchr(name, '.');
+    bool limited = false;
+    if (dot != NULL) {
+        return gate_same(name, (size_t)(dot - name), profiler) &&
+                       gate_same(dot + 1, strlen(dot + 1), metric)
+                   ? 2
+                   : 0;
+    }
+    for (size_t i = 0; i < N_SHORTS; i++) {
+        const struct gate_short *s = &gate_shorts[i];
+        if (gate_same(name, strlen(name), s->name)) {
+            limited |= s->profiler != NULL;
+            if (strcmp(metric, s->metric) == 0 &&
+                (s->profiler == NULL || strcmp(profiler, s->profiler) == 0)) {
+                return 1;
+            }
+        }
+    }
+    return !limited && gate_same(name, strlen(name), metric);
+}
+
+/* --- limits of a clause ------------------------------------------------------------
+ */
+
+/* The text of a limit: a string as it is, a number in `buf`; NULL: neither. */
+static const char *
+gate_text(const json_t *value, char buf[32])
+{
+    if (json_is_string(value)) {
+        return json_string_value(value);
+    }
+    if (json_is_number(value)) {
+        snprintf(buf, 32, "%.15g", json_number_value(value));
+        return buf;
+    }
+    return NULL;
+}
+
+static size_t
+gate_count(const json_t *value)
+{
+    return json_is_array(value) ? json_array_size(value) : 1;
+}
+
+static const json_t *
+gate_at(const json_t *value, size_t i)
+{
+    return json_is_array(value) ? json_array_get(value, i) : value;
+}
+
+static const char *
+gate_kind(const json_t *value)
+{
+    const char *wrong = json_string_value(json_object_get(value, "wrong"));
+    return wrong != NULL            ? wrong
+           : json_is_boolean(value) ? "a boolean"
+           : json_is_array(value)   ? "a list"
+           : json_is_object(value)  ? "a table"
+                                    : "null";
+}
+
+static int
+gate_parse(const char *name, const json_t *value, struct prf_limit *out, char buf[32],
+           struct prf_error *err)
+{
+    struct prf_error why = {0};
+    const char *text = gate_text(value, buf);
+    if (text == NULL) {
+        return prf_fail(
+            err, PRF_EUSAGE,
+            "'%s' takes a limit such as '+3%%', '1.5 s', '64 MB' or a number, not %s",
+            name, gate_kind(value));
+    }
+    if (prf_limit_parse(text, out, &why) < 0) {
+        return prf_fail(err, PRF_EUSAGE, "'%s': %s", name, why.text);
+    }
+    return 0;
+}
+
+/* --- checking names and limits -----------------------------------------------------
+ */
+
+static const char *
+gate_suggest(const char *name, const struct prf_gate_known *known)
+{
+    const char *names[256];
+    size_t n = 0;
+    for (size_t i = 0; i < N_SHORTS; i++) {
+        names[n++] = gate_shorts[i].name;
+    }
+    for (size_t i = 0; i < known->n && n < 256; i++) {
+        names[n++] = known->metrics[i].name;
+    }
+    const char *dot = strchr(name, '.');
+    return prf_suggest(dot == NULL ? name : dot + 1, names, n);
+}
+
+static int
+gate_check_name(const char *name, const struct prf_gate_known *known,
+                struct prf_error *err)
+{
+    const char *near = gate_suggest(name, known);
+    if (*name == '\0') {
+        return prf_fail(err, PRF_EUSAGE,
+                        "it takes limits of metrics by name: wall_time='+3%%'");
+    }
+    if (near != NULL && strchr(name, '.') == NULL && strcmp(near, name) != 0) {
+        return prf_fail(err, PRF_EUSAGE,
+                        "no profiler measures '%s', did you mean '%s'?", name, near);
+    }
+    return known->complete
+               ? prf_fail(err, PRF_EUSAGE, "no profiler measures '%s'", name)
+               : 0;
+}
+
+/* Every limit of a clause, against every metric that its name means. */
+static int
+gate_check_clause(const char *name, const json_t *value,
+                  const struct prf_gate_known *known, struct prf_error *err)
+{
+    size_t n_meant = 0, n = gate_count(value);
+    char buf[32];
+    int rc = 0;
+    for (size_t k = 0; k < known->n; k++) {
+        n_meant +=
+            gate_means(name, known->metrics[k].profiler, known->metrics[k].name) > 0;
+    }
+    if (n_meant == 0) {
+        rc = gate_check_name(name, known, err);
+    }
+    if (rc == 0 && (n == 0 || n > GATE_LIMITS_MAX)) {
+        rc = prf_fail(err, PRF_EUSAGE, "'%s' takes one to %d limits, not %zu", name,
+                      GATE_LIMITS_MAX, n);
+    }
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        struct prf_limit limit;
+        struct prf_error why = {0};
+        rc = gate_parse(name, gate_at(value, i), &limit, buf, err);
+        for (size_t k = 0; rc == 0 && k < known->n; k++) {
+            const struct prf_gate_metric *m = &known->metrics[k];
+            if (gate_means(name, m->profiler, m->name) > 0 &&
+                prf_limit_fits(&limit, m->unit, &why) < 0) {
+                rc = prf_fail(err, PRF_EUSAGE, "'%s': %s", name, why.text);
+            }
+        }
+    }
+    return rc;
+}
+
+int
+prf_gate_check_budget(const json_t *budget, const struct prf_gate_known *known,
+                      struct prf_error *err)
+{
+    const char *name;
+    json_t *value;
+    struct prf_error why = {0};
+    json_object_foreach((json_t *)budget, name, value)
+    {
+        if (gate_check_clause(name, value, known, &why) < 0) {
+            return prf_fail(err, why.code, PRF_GATE_BUDGET ": %s", why.text);
+        }
+    }
+    return 0;
+}
+
+/* A key without '/', ':' or '*' matches no case: tracemalloc.peak = "64 MB", unquoted,
+   is the table "tracemalloc" to TOML. */
+static bool
+gate_is_profiler(const char *key)
+{
+    return strpbrk(key, "/:*?[.") == NULL;
+}
+
+static int
+gate_check_keys(const json_t *table, const char *prefix,
+                const struct prf_gate_known *known, bool nested, struct prf_error *err)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)table, key, value)
+    {
+        struct prf_strbuf name = PRF_STRBUF_INIT;
+        int rc = 0;
+        prf_strbuf_addf(&name, "%s%s%s", prefix, *prefix == '\0' ? "" : ".", key);
+        if (json_is_object(value) && !nested) {
+            rc = gate_check_keys(value, gate_is_profiler(key) ? key : "", known, true,
+                                 err);
+        } else {
+            rc = gate_check_clause(prf_strbuf_text(&name), value, known, err);
+        }
+        prf_strbuf_release(&name);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return 0;
+}
+
+int
+prf_gate_check_table(const json_t *table, const char *path,
+                     const struct prf_gate_known *known, struct prf_error *err)
+{
+    struct prf_error why = {0};
+    if (table == NULL) {
+        return 0;
+    }
+    if (!json_is_object(table)) {
+        return prf_fail(err, PRF_EUSAGE,
+                        "'%s': 'gate' in [tool.pyprofiler] is no table", path);
+    }
+    if (gate_check_keys(table, "", known, false, &why) < 0) {
+        return prf_fail(err, why.code, "'%s': " PRF_GATE_TABLE ": %s", path, why.text);
+    }
+    return 0;
+}
+
+/* --- finding the clauses of a metric ------------------------------------------------
+ */
+
+struct gate_found {
+    const char *name, *source;
+    const json_t *value;
+    int strength;
+};
+
+static void
+gate_offer(struct gate_found *found, const struct gate_found *other)
+{
+    if (other->strength >= found->strength) {
+        *found = *other;
+    }
+}
+
+/* The clause of one table; `level` is how much the table counts. */
+static void
+gate_look(const struct prf_gate_subject *s, const json_t *table, const char *source,
+          int level, struct gate_found *found)
+{
+    const char *name;
+    json_t *value;
+    json_object_foreach((json_t *)table, name, value)
+    {
+        int means =
+            json_is_object(value) ? 0 : gate_means(name, s->profiler, s->metric);
+        if (means > 0) {
+            gate_offer(found,
+                       &(struct gate_found){name, source, value, 2 * level + means});
+        }
+    }
+}
+
+/* tracemalloc.peak, written without quotes. */
+static void
+gate_look_profiler(const struct prf_gate_subject *s, const char *profiler,
+                   const json_t *table, struct gate_found *found)
+{
+    const char *name;
+    json_t *value;
+    if (!gate_same(profiler, strlen(profiler), s->profiler)) {
+        return;
+    }
+    json_object_foreach((json_t *)table, name, value)
+    {
+        if (gate_same(name, strlen(name), s->metric)) {
+            gate_offer(found, &(struct gate_found){name, PRF_GATE_TABLE, value, 2});
+        }
+    }
+}
+
+/* A pattern of the shell, a whole id, or the beginning of one as targets have it. */
+static bool
+gate_matches(const char *pattern, const char *case_id)
+{
+    size_t n = strlen(pattern);
+    bool begins = n > 0 && strncmp(case_id, pattern, n) == 0;
+    return (begins && (case_id[n] == '\0' || case_id[n] == '[' ||
+                       strncmp(case_id + n, "::", 2) == 0 || pattern[n - 1] == '/')) ||
+           fnmatch(pattern, case_id, 0) == 0;
+}
+
+static struct gate_found
+gate_find(const struct prf_gate_subject *s)
+{
+    struct gate_found found = {0};
+    const char *key;
+    json_t *value;
+    int level = 0;
+    gate_look(s, s->table, PRF_GATE_TABLE, level, &found);
+    json_object_foreach((json_t *)s->table, key, value)
+    {
+        if (json_is_object(value) && gate_is_profiler(key)) {
+            gate_look_profiler(s, key, value, &found);
+        } else if (json_is_object(value) && gate_matches(key, s->case_id)) {
+            gate_look(s, value, PRF_GATE_TABLE, ++level, &found);
+        }
+    }
+    gate_look(s, s->budget, PRF_GATE_BUDGET, ++level, &found);
+    return found;
+}
+
+/* --- judging ------------------------------------------------------------------------
+ */
+
+/* What is being judged: a change, or a summary alone. */
+struct gate_case {
+    const struct prf_gate_subject *subject;
+    const struct prf_change *change;   /* NULL: not compared, `uncompared` says why */
+    const struct prf_summary *summary; /* NULL: not measured */
+    const char *uncompared;
+    double alpha;
+    bool absolute_only;
+};
+
+static enum prf_kept
+gate_judge_limit(const struct gate_case *g, const struct prf_limit *limit,
+                 struct prf_strbuf *why)
+{
+    const struct prf_gate_subject *s = g->subject;
+    if (limit->relative && g->change != NULL) {
+        return prf_limit_judge_change(limit, g->change, g->alpha, why);
+    }
+    if (!limit->relative && g->summary != NULL) {
+        return prf_limit_judge_value(limit, g->summary->median, g->summary->ci_low,
+                                     g->summary->ci_high, s->unit, s->better, why);
+    }
+    prf_strbuf_addf(why, "not compared: %s", g->uncompared);
+    return PRF_UNKNOWN;
+}
+
+static int
+gate_append(struct prf_arena *arena, struct prf_clause **clauses, size_t *n,
+            const struct prf_clause *clause)
+{
+    struct prf_clause *more = prf_arena_alloc(arena, (*n + 1) * sizeof *more);
+    if (more == NULL || clause->text == NULL || clause->why == NULL) {
+        return -1;
+    }
+    if (*n > 0) {
+        memcpy(more, *clauses, *n * sizeof *more);
+    }
+    more[(*n)++] = *clause;
+    *clauses = more;
+    return 0;
+}
+
+/* One limit of the clause, judged and appended. A limit that is none was in a budget
+   that another version understood: said, not hidden. */
+static int
+gate_judge_one(const struct gate_case *g, const struct gate_found *found,
+               const json_t *value, struct prf_arena *arena,
+               struct prf_clause **clauses, size_t *n)
+{
+    struct prf_strbuf text = PRF_STRBUF_INIT, why = PRF_STRBUF_INIT;
+    struct prf_limit limit;
+    struct prf_error wrong = {0};
+    char buf[32];
+    int rc = 0;
+    enum prf_kept kept = PRF_UNKNOWN;
+    prf_strbuf_adds(&text, found->name);
+    if (gate_parse(found->name, value, &limit, buf, &wrong) < 0 ||
+        prf_limit_fits(&limit, g->subject->unit, &wrong) < 0) {
+        prf_strbuf_adds(&why, wrong.text);
+    } else if (limit.relative && g->absolute_only) {
+        goto out;
+    } else {
+        prf_strbuf_addc(&text, ' ');
+        prf_limit_add(&text, &limit, g->subject->unit, g->subject->better);
+        kept = gate_judge_limit(g, &limit, &why);
+    }
+    rc = gate_append(arena, clauses, n,
+                     &(struct prf_clause){
+                         .text = prf_arena_strdup(arena, prf_strbuf_text(&text)),
+                         .source = found->source,
+                         .broken = kept == PRF_BROKEN,
+                         .unknown = kept == PRF_UNKNOWN,
+                         .why = prf_arena_strdup(arena, prf_strbuf_text(&why)),
+                     });
+out:
+    rc = text.failed || why.failed ? -1 : rc;
+    prf_strbuf_release(&text);
+    prf_strbuf_release(&why);
+    return rc;
+}
+
+static int
+gate_judge_clauses(const struct gate_case *g, struct prf_arena *arena,
+                   struct prf_clause **clauses, size_t *n, struct prf_error *err)
+{
+    struct gate_found found = gate_find(g->subject);
+    size_t n_limits = found.value == NULL ? 0 : gate_count(found.value);
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < n_limits; i++) {
+        rc = gate_judge_one(g, &found, gate_at(found.value, i), arena, clauses, n);
+    }
+    return rc < 0 ? prf_fail(err, PRF_ENOMEM, "out of memory") : 0;
+}
+
+int
+prf_gate_judge_summary(const struct prf_gate_subject *subject,
+                       const struct prf_summary *summary, struct prf_arena *arena,
+                       struct prf_clause **clauses, size_t *n, struct prf_error *err)
+{
+    const struct gate_case g = {
+        .subject = subject, .summary = summary, .absolute_only = true};
+    return gate_judge_clauses(&g, arena, clauses, n, err);
+}
+
+static struct prf_gate_subject
+gate_subject(const struct prf_compared *item, const json_t *table, const json_t *budget)
+{
+    return (struct prf_gate_subject){
+        .table = table,
+        .budget = budget,
+        .case_id = item->case_id,
+        .profiler = item->profiler,
+        .metric = item->metric,
+        .unit = item->unit,
+        .better = item->change.better,
+    };
+}
+
+static void
+gate_threshold(struct prf_compared *item, const struct gate_found *found)
+{
+    bool first = true;
+    for (size_t i = 0; found->value != NULL && i < gate_count(found->value); i++) {
+        struct prf_limit limit;
+        struct prf_error ignored = {0};
+        char buf[32];
+        if (gate_parse(found->name, gate_at(found->value, i), &limit, buf, &ignored) ==
+                0 &&
+            limit.relative && limit.amount >= 0.0) {
+            item->threshold =
+                first ? limit.amount : fmin(item->threshold, limit.amount);
+            first = false;
+        }
+    }
+}
+
+/* A budget that is no JSON (a damaged store) counts as none. */
+static json_t *
+gate_budget(const struct prf_compared *item)
+{
+    return item->budget == NULL ? NULL : json_loads(item->budget, 0, NULL);
+}
+
+int
+prf_gate_thresholds(struct prf_comparison *comparison, const json_t *table,
+                    struct prf_error *err)
+{
+    (void)err;
+    for (size_t i = 0; i < comparison->n; i++) {
+        struct prf_compared *item = &comparison->items[i];
+        json_t *budget = item->metric == NULL ? NULL : gate_budget(item);
+        struct prf_gate_subject s = gate_subject(item, table, budget);
+        if (item->metric != NULL && item->uncompared == PRF_COMPARED) {
+            struct gate_found found = gate_find(&s);
+            gate_threshold(item, &found);
+        }
+        json_decref(budget);
+    }
+    return 0;
+}
+
+static const char *
+gate_uncompared(const struct prf_compared *item)
+{
+    static const char *const why[] = {
+        [PRF_COMPARED] = "",
+        [PRF_ONLY_BASE] = "it is gone",
+        [PRF_ONLY_NEXT] = "it is new",
+        [PRF_OTHER_MACHINE] = "measured under other conditions",
+        [PRF_NOT_MEASURED] = "not measured",
+    };
+    return item->why != NULL ? item->why : why[item->uncompared];
+}
+
+static int
+gate_judge_item(struct prf_comparison *comparison, struct prf_compared *item,
+                const json_t *table, struct prf_error *err)
+{
+    const struct prf_change *c = &item->change;
+    json_t *budget = gate_budget(item);
+    struct prf_gate_subject s = gate_subject(item, table, budget);
+    /* The median of processes: how sure it is, is not known. */
+    struct prf_summary next = {
+        .n = c->n_next, .median = c->next, .ci_low = c->next, .ci_high = c->next};
+    struct gate_case g = {
+        .subject = &s,
+        .change = item->uncompared == PRF_COMPARED ? c : NULL,
+        .summary = c->n_next > 0 ? &next : NULL,
+        .uncompared = gate_uncompared(item),
+        .alpha = comparison->rules.alpha,
+    };
+    item->clauses = NULL;
+    item->n_clauses = 0;
+    int rc = gate_judge_clauses(&g, &comparison->arena, &item->clauses,
+                                &item->n_clauses, err);
+    json_decref(budget);
+    return rc;
+}
+
+int
+prf_gate_judge(struct prf_comparison *comparison, const json_t *table,
+               struct prf_error *err)
+{
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < comparison->n; i++) {
+        struct prf_compared *item = &comparison->items[i];
+        if (item->metric != NULL && item->uncompared != PRF_ONLY_BASE) {
+            rc = gate_judge_item(comparison, item, table, err);
+        }
+    }
+    return rc;
+}
