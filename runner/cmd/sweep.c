@@ -304,7 +304,7 @@ sweep_count(const struct sweep *s, const struct prf_side_results *stored,
         if (strcmp(r->case_id, item->case_id) == 0 &&
             strcmp(r->profiler, item->profiler) == 0 &&
             sweep_same(r->options, item->options_text) &&
-            sweep_is_like(&stored->runs[r->run], &s->words.run->run)) {
+            sweep_is_like(r->run, &s->words.run->run)) {
             /* what could not be measured is not tried again */
             n += r->status == PRF_STATUS_OK ? 1 : (size_t)s->options.runs;
         }
