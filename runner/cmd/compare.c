@@ -9,7 +9,7 @@
 
 #include "command.h"
 #include "compare_report.h"
-#include "document.h"
+#include "gate.h"
 #include "hosting.h"
 #include "path.h"
 #include "select.h"
@@ -129,6 +129,13 @@ compare_rules(struct prf_comparing *c, struct prf_error *err)
     return rc;
 }
 
+/* [tool.pyprofiler.gate], or NULL. */
+static const json_t *
+compare_gate(const struct prf_comparing *c)
+{
+    return json_object_get(c->config, "gate");
+}
+
 /* What follows "--" is for run. */
 static int
 compare_split(struct prf_comparing *c, int argc, char **argv)
@@ -174,12 +181,40 @@ compare_parse(struct prf_comparing *c, const struct prf_command *self, int argc,
             "compare with what? give BASE: a revision, a run, or --baseline "
             "NAME; see --help");
     }
-    if (o->keyword != NULL) {
-        rc = prf_select_check(o->keyword, err);
+    if (c->options.measure.run && c->words[0] == NULL) {
+        return prf_fail(err, PRF_EUSAGE,
+                        "--run measures BASE now, and a baseline cannot be measured");
     }
-    return rc < 0
-               ? rc
-               : prf_hosting_configure_store(compare_configurable, &c->layers, o, err);
+    if (!c->options.measure.run && c->run_argv != NULL) {
+        return prf_fail(err, PRF_EUSAGE, "words after '--' are for --run");
+    }
+    return o->keyword == NULL ? 0 : prf_select_check(o->keyword, err);
+}
+
+/* Where the repository and its store are. */
+static int
+compare_places(struct prf_comparing *c, struct prf_error *err)
+{
+    c->root = prf_hosting_root(".");
+    c->store_path = c->root == NULL ? NULL : prf_stored_path(c->options.store, c->root);
+    return c->store_path == NULL ? prf_fail(err, PRF_ENOMEM, "out of memory") : 0;
+}
+
+/* The table, and what it and the environment say. */
+static int
+compare_configure(struct prf_comparing *c, struct prf_error *err)
+{
+    int rc = prf_hosting_configure_table(compare_configurable, "gate", &c->layers,
+                                         &c->options, &c->config, &c->pyproject, err);
+    if (rc < 0 || (rc = compare_places(c, err)) < 0 ||
+        (rc = compare_rules(c, err)) < 0 || (rc = prf_compare_check(c, err)) < 0) {
+        return rc;
+    }
+    struct prf_gate_known known = {
+        .metrics = prf_gate_own, .n = prf_gate_n_own, .complete = false};
+    return compare_gate(c) == NULL
+               ? 0
+               : prf_gate_check_table(compare_gate(c), c->pyproject, &known, err);
 }
 
 /* --- read --------------------------------------------------------------------------
@@ -188,7 +223,16 @@ compare_parse(struct prf_comparing *c, const struct prf_command *self, int argc,
 static int
 compare_open(struct prf_comparing *c, struct prf_error *err)
 {
-    return prf_stored_open(c->options.store, &c->store, err);
+    struct prf_error why = {0};
+    int rc = prf_store_open(c->store_path, PRF_STORE_READ, &c->store, &why);
+    if (rc == PRF_ENOTFOUND && c->options.baseline_lenient != NULL) {
+        return 0; /* then there is no baseline either */
+    }
+    if (rc == PRF_ENOTFOUND) {
+        return prf_fail(err, rc, "no store at '%s'; pyprofiler-run makes it",
+                        c->store_path);
+    }
+    return rc < 0 ? prf_fail(err, rc, "%s", why.text) : 0;
 }
 
 static int
@@ -203,94 +247,107 @@ compare_read(struct prf_comparing *c, struct prf_error *err)
         .folder = ".",
     };
     struct prf_sides_filter filter = {.keyword = o->keyword,
-                                      .profiler = o->profiler,
+                                      .profiler = prf_stored_profiler(o->profiler),
                                       .metrics = &o->metrics,
                                       .across_machines = o->across_machines};
     int rc = prf_sides_resolve(c->store, &words, &c->sides, err);
-    for (size_t i = 0; i < c->sides.notes.n && o->general.quiet == 0; i++) {
-        fprintf(stderr, "pyprofiler: %s\n", c->sides.notes.items[i]);
-    }
     if (rc < 0 || c->sides.no_baseline) {
         return rc;
     }
     return prf_sides_compare(c->store, &c->sides, &filter, &c->comparison, err);
 }
 
-/* --- render ------------------------------------------------------------------------
+/* --- judge -------------------------------------------------------------------------
  */
 
 static int
-compare_write(struct prf_comparing *c, struct prf_error *err)
+compare_judge(struct prf_comparing *c, struct prf_error *err)
 {
-    const struct prf_compare_format *format = NULL;
-    struct prf_document document = {0};
-    const struct prf_compare_options *o = &c->options;
-    int rc = 0;
-    if (prf_compare_is_diff(o)) {
-        return prf_compare_diff(c, err);
-    }
-    rc = prf_compare_format_find(o->format == NULL ? "text" : o->format, &format, err);
+    int rc = prf_gate_thresholds(&c->comparison, compare_gate(c), err);
     if (rc == 0) {
-        rc = prf_document_open(&document, o->output, o->force ? PRF_DOCUMENT_FORCE : 0u,
-                               err);
+        rc = prf_comparison_judge(&c->comparison, err);
     }
-    if (rc < 0) {
-        return rc;
-    }
-    const struct prf_compared **items = calloc(c->comparison.n + 1, sizeof *items);
-    if (items == NULL) {
-        rc = prf_fail(err, PRF_ENOMEM, "out of memory");
-        goto out;
-    }
-    for (size_t i = 0; i < c->comparison.n; i++) {
-        items[i] = &c->comparison.items[i];
-    }
-    struct prf_style style = prf_say_style(&o->general, document.file);
-    struct prf_compare_report_options options = {.style = &style,
-                                                 .items = items,
-                                                 .n = c->comparison.n,
-                                                 .only_changed = o->only_changed,
-                                                 .where = !o->where.none,
-                                                 .root = c->root};
-    rc = format->write(&c->comparison, &options, document.file, err);
     if (rc == 0) {
-        rc = prf_document_commit(&document, err);
+        rc = prf_gate_judge(&c->comparison, compare_gate(c), err);
     }
-out:
-    free(items);
-    prf_document_close(&document);
+    return rc < 0 ? rc : prf_compare_where(c, err);
+}
+
+/* --- the baseline ------------------------------------------------------------------
+ */
+
+/* Runs of the new side; ends with NULL, the caller's with what it points to borrowed
+   from `results`. */
+static const char **
+compare_runs(const struct prf_side_results *results)
+{
+    const char **ids = calloc(results->n_runs + 1, sizeof *ids);
+    for (size_t i = 0, n = 0; ids != NULL && i < results->n_runs; i++) {
+        ids[n++] = results->runs[i].id;
+    }
+    return ids;
+}
+
+/* What NEW is. The reading connection cannot write. */
+static int
+compare_save(struct prf_comparing *c, struct prf_error *err)
+{
+    const char *name = c->options.save_baseline;
+    const char *const *runs = c->comparison.next.runs;
+    struct prf_side_query query = {.kind = c->sides.next.kind, .id = c->sides.next.id};
+    struct prf_side_results results = {0};
+    const char **found = NULL;
+    struct prf_store *store = NULL;
+    int rc = c->sides.next.id == NULL
+                 ? prf_fail(err, PRF_ENOTFOUND,
+                            "baseline '%s' is not saved: there is no new side", name)
+                 : prf_store_open(c->store_path, PRF_STORE_WRITE, &store, err);
+    if (rc == 0 && (runs == NULL || runs[0] == NULL)) {
+        rc = prf_store_side(store, &query, &results, err);
+        runs = found = rc < 0 ? NULL : compare_runs(&results);
+    }
+    if (rc == 0) {
+        rc = prf_store_save_baseline(store, name, runs, err);
+    }
+    if (rc == 0 && c->options.general.quiet == 0) {
+        fprintf(stderr, "pyprofiler: saved as baseline '%s'\n", name);
+    }
+    free(found);
+    prf_side_results_release(&results);
+    prf_store_close(store);
     return rc;
 }
 
 /* --- the command -------------------------------------------------------------------
  */
 
-/* Read, judge, render. */
+/* Read, judge, render. 1: there is nothing to say but the exit code. */
 static int
 compare_go(struct prf_comparing *c, int argc, char **argv, struct prf_error *err)
 {
     bool run = c->options.measure.run;
-    int rc = compare_rules(c, err);
-    c->run_exit = -1;
-    if (rc == 0 && run) {
-        rc = prf_compare_run(c, argc, argv, err);
-        if (rc != 0 || c->comparison.items == NULL) {
-            return rc; /* --help of run, or nothing could be compared */
-        }
-    } else if (rc == 0) {
-        rc = compare_open(c, err);
-    }
+    int rc = run ? prf_compare_run(c, argc, argv, err) : compare_open(c, err);
     if (rc == 0 && !run) {
         rc = compare_read(c, err);
     }
-    if (rc == 0) {
-        rc = prf_comparison_judge(&c->comparison, err);
+    bool empty = c->sides.no_baseline || (run && c->comparison.items == NULL);
+    if (rc == 0 && !empty) {
+        rc = compare_judge(c, err);
+        rc = rc < 0 ? rc : prf_compare_write(c, err);
     }
-    /* gates: the clauses of budgets and of [tool.pyprofiler.gate] are judged here */
-    if (rc == 0) {
-        rc = prf_compare_where(c, err);
+    if (rc == 0 && c->options.save_baseline != NULL) {
+        rc = compare_save(c, err);
     }
-    return rc < 0 ? rc : compare_write(c, err);
+    return rc;
+}
+
+/* Notes that no report has told. */
+static void
+compare_say_notes(const struct prf_comparing *c)
+{
+    for (size_t i = 0; i < c->sides.notes.n; i++) {
+        fprintf(stderr, "pyprofiler: %s\n", c->sides.notes.items[i]);
+    }
 }
 
 static int
@@ -300,7 +357,12 @@ compare_exit(const struct prf_comparing *c)
     if (c->run_exit >= 0) {
         return c->run_exit;
     }
-    if (comparison->n == 0 && !c->sides.no_baseline) {
+    if (c->sides.no_baseline) {
+        compare_say_notes(c);
+        return PRF_EXIT_OK;
+    }
+    if (prf_compare_count(comparison) == 0) {
+        prf_compare_say_nothing(c);
         return PRF_EXIT_NOTHING;
     }
     bool worse = prf_comparison_regressions(comparison) > 0 ||
@@ -331,6 +393,10 @@ compare_main(const struct prf_command *self, int argc, char **argv)
         compare_help(self);
         goto out;
     }
+    c.run_exit = -1;
+    if (rc >= 0) {
+        rc = compare_configure(&c, &err);
+    }
     if (rc >= 0) {
         rc = compare_go(&c, argc, argv, &err);
     }
@@ -342,6 +408,7 @@ out:
     free(c.root);
     free(c.store_path);
     free(c.pyproject);
+    json_decref(c.config);
     prf_groups_release(self->groups, &c.options);
     return code;
 }

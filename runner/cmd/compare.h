@@ -48,7 +48,7 @@ struct prf_comparing {
     char *store_path;        /* the database's file */
     struct prf_store *store; /* NULL: there is none yet */
     char *pyproject;         /* with a table of ours, or NULL */
-    json_t *config;          /* that table, or NULL; kept for its owner: borrowed */
+    json_t *config;          /* that table, or NULL */
     struct prf_sides sides;
     struct prf_comparison comparison;
     int run_exit; /* of --run: how to exit whatever the comparison says; < 0: as it says
@@ -58,5 +58,17 @@ struct prf_comparing {
 /* "5%" or "0.05" of --`option`. PRF_EUSAGE: neither, or not below 100 %. */
 int prf_compare_ratio(const char *option, const char *text, double *out,
                       struct prf_error *err);
+
+/* Can the report be written? Before anything is measured. PRF_EUSAGE. */
+int prf_compare_check(const struct prf_comparing *c, struct prf_error *err);
+
+/* Write it. PRF_EUSAGE, PRF_EIO, PRF_ENOMEM. */
+int prf_compare_write(struct prf_comparing *c, struct prf_error *err);
+
+/* Items that were compared. */
+size_t prf_compare_count(const struct prf_comparison *comparison);
+
+/* Say on standard error why that is none: what there is on each side. */
+void prf_compare_say_nothing(const struct prf_comparing *c);
 
 #endif

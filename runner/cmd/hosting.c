@@ -130,29 +130,74 @@ out:
     return rc;
 }
 
+/* Does the file name an option of the tables, or `key`? What it names otherwise is not
+   ours. */
+static bool
+hosting_names(const char *path, const struct prf_option_group *groups, const char *key)
+{
+    char *text = NULL;
+    struct prf_error ignored = {0};
+    if (prf_file_read(path, &text, NULL, &ignored) < 0) {
+        return false;
+    }
+    bool found = strstr(text, key) != NULL;
+    for (const struct prf_option_group *g = groups; !found && g->title != NULL; g++) {
+        for (const struct prf_option *o = g->options; o->type != PRF_OPT_END; o++) {
+            char *name = strndup(o->name, strcspn(o->name, "-_"));
+            found = found || name == NULL || strstr(text, name) != NULL;
+            free(name);
+        }
+    }
+    free(text);
+    return found;
+}
+
+/* `named`: the options whose names make the file worth asking an interpreter. */
+static int
+hosting_configure_named(const struct prf_option_group *named, const char *key,
+                        const struct prf_hosting_request *request, json_t **table,
+                        char **path, struct prf_error *err)
+{
+    struct prf_hosting hosting = {0};
+    char *folder = prf_path_absolute(".");
+    char *pyproject = folder == NULL ? NULL : prf_config_find(folder);
+    int rc =
+        prf_config_environment(request->groups, request->layers, request->target, err);
+    if (rc == 0 && pyproject != NULL && hosting_names(pyproject, named, key)) {
+        rc = prf_hosting_configure(&hosting, request, err);
+    }
+    if (rc == 0 && table != NULL && hosting.python.config != NULL) {
+        *table = json_incref(hosting.python.config);
+        *path = hosting.pyproject;
+        hosting.pyproject = NULL;
+    }
+    free(pyproject);
+    free(folder);
+    prf_hosting_release(&hosting);
+    return rc;
+}
+
+int
+prf_hosting_configure_table(const struct prf_option_group *groups, const char *key,
+                            struct prf_layers *layers, void *target, json_t **table,
+                            char **path, struct prf_error *err)
+{
+    struct prf_hosting_options none = {0};
+    struct prf_hosting_request request = {
+        .groups = groups, .layers = layers, .target = target, .options = &none};
+    return hosting_configure_named(groups, key, &request, table, path, err);
+}
+
 int
 prf_hosting_configure_store(const struct prf_option_group *groups,
                             struct prf_layers *layers, void *target,
                             struct prf_error *err)
 {
-    struct prf_hosting hosting = {0};
-    char *folder = prf_path_absolute(".");
-    char *pyproject = folder == NULL ? NULL : prf_config_find(folder);
-    char *text = NULL;
-    int rc = prf_config_environment(groups, layers, target, err);
-    if (rc == 0 && pyproject != NULL &&
-        prf_file_read(pyproject, &text, NULL, NULL) == 0 &&
-        strstr(text, "store") != NULL) {
-        struct prf_hosting_options none = {0};
-        struct prf_hosting_request request = {
-            .groups = groups, .layers = layers, .target = target, .options = &none};
-        rc = prf_hosting_configure(&hosting, &request, err);
-    }
-    free(text);
-    free(pyproject);
-    free(folder);
-    prf_hosting_release(&hosting);
-    return rc;
+    static const struct prf_option_group nothing_else[] = {{NULL}};
+    struct prf_hosting_options none = {0};
+    struct prf_hosting_request request = {
+        .groups = groups, .layers = layers, .target = target, .options = &none};
+    return hosting_configure_named(nothing_else, "store", &request, NULL, NULL, err);
 }
 
 static int

@@ -44,6 +44,7 @@ measuring_check_options(const struct prf_run_options *o, struct prf_error *err)
                         : strcmp(o->format, "text") != 0 ? "format"
                         : o->store != NULL               ? "store"
                         : o->no_store                    ? "no-store"
+                        : o->save_baseline != NULL       ? "save-baseline"
                         : o->exit_zero                   ? "exit-zero"
                                                          : NULL;
     return wrong == NULL

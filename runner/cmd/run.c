@@ -70,6 +70,8 @@ static const struct prf_option run_store[] = {
          "where results are kept [.pyprofiler/results.db at the repository's root]"},
     {PRF_OPT_FLAG, 0, "no-store", NULL, AT(no_store),
      .help = "do not keep the results"},
+    {PRF_OPT_STRING, 0, "save-baseline", NULL, AT(save_baseline), .unit = "NAME",
+     .help = "save the run under that name, for compare --baseline NAME"},
     PRF_OPTIONS_END,
 };
 
@@ -372,6 +374,25 @@ run_write_document(struct prf_running *r, struct prf_error *err)
     return rc;
 }
 
+/* What was measured, as it is; a run that was interrupted is no baseline. */
+static void
+run_save_baseline(struct prf_running *r)
+{
+    const char *name = r->options.save_baseline;
+    const char *const runs[] = {r->run.id, NULL};
+    struct prf_error err = {0};
+    if (name == NULL || r->store_failed) {
+        return;
+    }
+    if (r->interrupted || r->store == NULL) {
+        prf_say_warning("baseline '%s' is not saved: %s", name,
+                        r->interrupted ? "the run was interrupted"
+                                       : "nothing was measured");
+    } else if (prf_store_save_baseline(r->store, name, runs, &err) < 0) {
+        run_store_trouble(r, &err);
+    }
+}
+
 static void
 run_finish(struct prf_running *r)
 {
@@ -383,6 +404,7 @@ run_finish(struct prf_running *r)
         prf_store_finish_run(r->store, r->run.id, r->run.duration_ns, &err) < 0) {
         run_store_trouble(r, &err);
     }
+    run_save_baseline(r);
     prf_error_clear(&err);
     bool nothing = r->n_kept == 0 && r->usage_failed;
     if (r->exporter != NULL && !nothing && run_write_document(r, &err) < 0) {
@@ -611,6 +633,11 @@ run_read_words(struct prf_running *r, int argc, char **argv, struct prf_error *e
     }
     if (rc == 0 && r->options.keyword != NULL) {
         rc = prf_select_check(r->options.keyword, err);
+    }
+    if (rc == 0 && r->options.no_store && r->options.save_baseline != NULL) {
+        rc = prf_fail(err, PRF_EUSAGE,
+                      "--save-baseline needs the store: not with "
+                      "--no-store");
     }
     return rc;
 }

@@ -26,6 +26,7 @@ struct prf_run_options {
     bool force;
     char *store;
     bool no_store;
+    char *save_baseline;
     struct prf_hosting_options hosting;
     struct prf_general_options general;
 };

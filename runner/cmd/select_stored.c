@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "describe.h"
 #include "hosting.h"
 #include "describe.h"
 #include "path.h"
@@ -17,6 +18,24 @@ prf_stored_path(const char *asked, const char *root)
         return prf_path_join(root, ".pyprofiler/results.db");
     }
     return prf_path_is_dir(asked) ? prf_path_join(asked, "results.db") : strdup(asked);
+}
+
+const char *
+prf_stored_profiler(const char *name)
+{
+    static const char *const aliases[][2] = {
+        {"cprofile", "call"},
+        {"memory-profiler-line", "memory-line"},
+        {"memory-profiler-time", "memory-time"},
+        {"viztracer", "tracer"},
+        {"line-profiler", "line"},
+    };
+    for (size_t i = 0; name != NULL && i < sizeof aliases / sizeof *aliases; i++) {
+        if (prf_name_same(aliases[i][0], name)) {
+            return aliases[i][1];
+        }
+    }
+    return name;
 }
 
 int

@@ -57,6 +57,10 @@ int prf_stored_write(const struct prf_stored *stored,
                      const struct prf_export_options *options, FILE *out,
                      struct prf_error *err);
 
+/* The name that the store has for a profiler: aliases of ours are few and stable. NULL
+   for NULL. */
+const char *prf_stored_profiler(const char *name);
+
 /* The store of `asked`, configuration or the repository of the current folder, for
    reading. PRF_ENOTFOUND says how to get one. */
 int prf_stored_open(const char *asked, struct prf_store **out, struct prf_error *err);

@@ -450,11 +450,17 @@ sides_both(struct resolving *r)
     }
     int rc = w->baseline != NULL ? sides_baseline(r)
                                  : sides_word(r, w->base, &r->sides->base);
-    if (rc < 0 || r->sides->no_baseline) {
+    if (rc < 0) {
         return rc;
     }
-    return w->next != NULL ? sides_word(r, w->next, &r->sides->next)
-                           : sides_work_tree(r, &r->sides->next);
+    rc = w->next != NULL ? sides_word(r, w->next, &r->sides->next)
+                         : sides_work_tree(r, &r->sides->next);
+    if (rc < 0 && rc != PRF_ENOMEM && r->sides->no_baseline && w->next == NULL) {
+        prf_error_clear(r->err); /* it is not needed, unless it is to be saved */
+        r->sides->next = (struct prf_side){0};
+        rc = 0;
+    }
+    return rc;
 }
 
 int
@@ -465,10 +471,9 @@ prf_sides_resolve(struct prf_store *store, const struct prf_sides_words *words,
     struct resolving r = {
         .store = store, .words = words, .sides = out, .arena = &out->arena, .err = err};
     int rc = sides_both(&r);
-    const struct prf_side *both[] = {&out->base, &out->next};
-    for (size_t i = 0; rc == 0 && i < 2; i++) {
-        bool needed = !(out->no_baseline);
-        if (needed && (both[i]->id == NULL || both[i]->name == NULL)) {
+    const struct prf_side *const both[] = {&out->base, &out->next};
+    for (size_t i = 0; rc == 0 && !out->no_baseline && i < 2; i++) {
+        if (both[i]->id == NULL || both[i]->name == NULL) {
             rc = sides_no_memory(err);
         }
     }

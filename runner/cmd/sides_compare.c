@@ -743,6 +743,16 @@ pairs_no_metric(struct pairing *p)
 /* --- both sides --------------------------------------------------------------------
  */
 
+static bool
+pairs_same_runs(const struct pairing *p)
+{
+    bool same = p->base.n_runs == p->next.n_runs;
+    for (size_t i = 0; same && i < p->base.n_runs; i++) {
+        same = strcmp(p->base.runs[i].id, p->next.runs[i].id) == 0;
+    }
+    return same;
+}
+
 static int
 pairs_make(struct pairing *p, struct prf_store *store)
 {
@@ -761,6 +771,10 @@ pairs_make(struct pairing *p, struct prf_store *store)
         (rc = pairs_describe(p, next, &p->next, &p->out->next)) < 0 ||
         (rc = pairs_all(p)) < 0) {
         return rc;
+    }
+    if (pairs_same_runs(p) &&
+        prf_strlist_add(&p->warnings, "both sides are the same runs") < 0) {
+        return pairs_no_memory(p);
     }
     const struct prf_strlist *metrics = p->filter->metrics;
     if (metrics != NULL && metrics->n > 0 && !p->metric_found) {

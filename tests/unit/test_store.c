@@ -1453,36 +1453,94 @@ test_newer_version(void **state)
     assert_open_fails(PRF_STORE_READ, PRF_ESTORE, "update pyprofiler");
 }
 
-/* A version-1 file with results goes through a step that is still to come. */
+/* The file as version 1 made it, with a run of two results. */
+static void
+make_version_1(void)
+{
+    static const char rows[] =
+        "INSERT INTO machine (key, fingerprint) VALUES (1, 'f00d');"
+        "INSERT INTO environment (key, version) VALUES (1, '3.11.2');"
+        "INSERT INTO commit_ (key, id, dirty, tree) VALUES (1, '" COMMIT_A
+        "', 0, '" TREE_A "');"
+        "INSERT INTO run (key, id, started_ns, duration_ns, commit_, environment,"
+        " machine, n_results) VALUES (1, 'r', 1, 2, 1, 1, 1, 2);"
+        "INSERT INTO series (key, case_id, profiler, last_run, last_n) VALUES"
+        " (1, 'a.py::A::profile_a', 'stopwatch', 1, 1),"
+        " (2, 'a.py::A::profile_b', 'stopwatch', 1, 2);"
+        "INSERT INTO result (run, series, n, id, status, started_ns, duration_ns, "
+        "cpu_ns,"
+        " max_rss_bytes, case_line) VALUES (1, 1, 1, 'x', 'ok', 0, 0, 0, 0, 1),"
+        " (1, 2, 2, 'y', 'ok', 0, 0, 0, 0, 1);";
+    char pragmas[96];
+    char path[128];
+    sqlite3 *db = NULL;
+    snprintf(path, sizeof path, "%s/.pyprofiler", folder);
+    assert_int_equal(mkdir(path, 0755), 0);
+    assert_int_equal(sqlite3_open(file, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, prf_schema_current.steps[0], NULL, NULL, NULL),
+                     SQLITE_OK);
+    snprintf(pragmas, sizeof pragmas,
+             "PRAGMA application_id = %d; PRAGMA user_version = 1",
+             PRF_SCHEMA_APPLICATION);
+    assert_int_equal(sqlite3_exec(db, pragmas, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, rows, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+}
+
+/* A version-1 file with results becomes one of today, whoever opens it. */
 static void
 test_migration(void **state)
+{
+    (void)state;
+    const char *const runs[] = {"r", NULL};
+    struct prf_error err = {0};
+    struct prf_store_info info;
+    make_version_1();
+    struct prf_store *store = open_store(PRF_STORE_READ);
+    assert_int_equal(prf_store_describe(store, &info, &err), 0);
+    assert_int_equal(info.schema_version, prf_schema_current.n_steps);
+    assert_selects(store, (struct prf_query){0}, "x y ");
+    prf_store_close(store);
+    store = open_store(PRF_STORE_WRITE);
+    assert_selects(store, (struct prf_query){0}, "x y ");
+    assert_int_equal(prf_store_save_baseline(store, "old", runs, &err), 0);
+    assert_int_equal(count_rows("baseline_run"), 1);
+    prf_store_close(store);
+    assert_sound();
+}
+
+/* A file goes through a step that is still to come, and not through one that fails. */
+static void
+test_migration_steps(void **state)
 {
     (void)state;
     static const char good[] = "ALTER TABLE run ADD COLUMN weather TEXT;"
                                "UPDATE run SET weather = 'fair';";
     static const char bad[] = "DROP TABLE sample; SELECT nonsense;";
-    const char *const steps[] = {prf_schema_current.steps[0], good, bad};
+    const int now = prf_schema_current.n_steps;
+    const char *steps[16];
     struct prf_error err = {0};
     int version = -1;
     struct prf_store *store = open_store(PRF_STORE_WRITE);
     add_run(store, "r");
     add_result(store, "r", "x", "a.py::A::profile_a");
     struct prf_sqlite *s = (struct prf_sqlite *)store;
-    if (prf_schema_current.n_steps > 1) {
-        fail_msg("make the version-1 file from step 1 alone now");
-    }
-    assert_int_equal(prf_schema_migrate(s, &(struct prf_schema){steps, 2}, &err), 0);
-    assert_int_equal(
-        prf_schema_check(s, &(struct prf_schema){steps, 2}, &version, &err), 0);
-    assert_int_equal(version, 2);
+    assert_true(now + 2 <= 16);
+    memcpy(steps, prf_schema_current.steps, (size_t)now * sizeof *steps);
+    steps[now] = good;
+    steps[now + 1] = bad;
+    const struct prf_schema next = {steps, now + 1};
+    assert_int_equal(prf_schema_migrate(s, &next, &err), 0);
+    assert_int_equal(prf_schema_check(s, &next, &version, &err), 0);
+    assert_int_equal(version, now + 1);
     assert_selects(store, (struct prf_query){0}, "x ");
     assert_int_equal(count_rows("run WHERE weather = 'fair'"), 1);
 
     /* A step that fails leaves the version, and the file, as they were. */
-    assert_true(prf_schema_migrate(s, &(struct prf_schema){steps, 3}, &err) < 0);
-    assert_int_equal(
-        prf_schema_check(s, &(struct prf_schema){steps, 3}, &version, NULL), 0);
-    assert_int_equal(version, 2);
+    const struct prf_schema broken = {steps, now + 2};
+    assert_true(prf_schema_migrate(s, &broken, &err) < 0);
+    assert_int_equal(prf_schema_check(s, &broken, &version, NULL), 0);
+    assert_int_equal(version, now + 1);
     assert_int_equal(count_rows("sample"), 0);
     prf_store_close(store);
     assert_open_fails(PRF_STORE_WRITE, PRF_ESTORE, "update pyprofiler");
@@ -1623,6 +1681,7 @@ main(void)
         TEST(test_killed),
         TEST(test_newer_version),
         TEST(test_migration),
+        TEST(test_migration_steps),
         TEST(test_locked),
         TEST(test_new_id),
         TEST(test_many_sites),
