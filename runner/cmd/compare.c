@@ -83,6 +83,7 @@ static const struct prf_option_group compare_groups[] = {
      */
     {"measuring", prf_compare_run_table, AT(measure)},
     {"sides that are measured", prf_measuring_table, AT(measuring)},
+    {"git bisect", prf_compare_bisect_table, AT(bisect)},
     {"general", prf_general_table, AT(general)},
     {NULL},
 };
@@ -394,6 +395,7 @@ compare_main(const struct prf_command *self, int argc, char **argv)
         goto out;
     }
     c.run_exit = -1;
+    prf_compare_bisect_prepare(&c);
     if (rc >= 0) {
         rc = compare_configure(&c, &err);
     }
@@ -401,6 +403,9 @@ compare_main(const struct prf_command *self, int argc, char **argv)
         rc = compare_go(&c, argc, argv, &err);
     }
     code = rc < 0 ? prf_say_error(&err) : rc > 0 ? PRF_EXIT_OK : compare_exit(&c);
+    if (prf_compare_is_bisect(argc, argv)) {
+        code = prf_compare_bisect_exit(&c, rc);
+    }
 out:
     prf_comparison_release(&c.comparison);
     prf_sides_release(&c.sides);

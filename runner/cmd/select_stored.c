@@ -6,7 +6,6 @@
 
 #include "describe.h"
 #include "hosting.h"
-#include "describe.h"
 #include "path.h"
 #include "reader.h"
 #include "vcs.h"
@@ -229,24 +228,6 @@ prf_stored_select(struct prf_store *store, const struct prf_stored_request *requ
         err, PRF_ENOTFOUND,
         "'%s' is no result, run, case or commit with results in the store%s%s",
         request->what, several == NULL ? "" : ": ", several == NULL ? "" : why.text);
-}
-
-const char *
-prf_stored_profiler(const char *name)
-{
-    static const char *const aliases[][2] = {
-        {"cprofile", "call"},
-        {"memory-profiler-line", "memory-line"},
-        {"memory-profiler-time", "memory-time"},
-        {"viztracer", "tracer"},
-        {"line-profiler", "line"},
-    };
-    for (size_t i = 0; name != NULL && i < sizeof aliases / sizeof *aliases; i++) {
-        if (prf_name_same(aliases[i][0], name)) {
-            return aliases[i][1];
-        }
-    }
-    return name;
 }
 
 void

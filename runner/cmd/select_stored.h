@@ -37,10 +37,6 @@ struct prf_stored_request {
    caller's. NULL: no memory. */
 char *prf_stored_path(const char *asked, const char *root);
 
-/* The name that the store has for a profiler: aliases of built-in ones are few and
-   stable. NULL gives NULL; borrowed. */
-const char *prf_stored_profiler(const char *name);
-
 /* The results that `what` means, with their profiles. PRF_ENOTFOUND names it. */
 int prf_stored_select(struct prf_store *store, const struct prf_stored_request *request,
                       struct prf_stored *out, struct prf_error *err);
