@@ -12,6 +12,7 @@
 #include "command.h"
 #include "compare.h"
 #include "document.h"
+#include "history_report.h"
 #include "hosting.h"
 #include "interrupt.h"
 #include "path.h"
@@ -386,8 +387,10 @@ bisect_choose_metrics(struct prf_bisector *b, bool *wanted, struct prf_error *er
 }
 
 static void
-bisect_describe(struct prf_bisector *b, const struct prf_bisect_line *line)
+bisect_describe(struct prf_bisector *b, const struct prf_bisect_line *line, int argc,
+                char **argv)
 {
+    struct prf_strbuf command = PRF_STRBUF_INIT;
     const struct prf_run *run = &b->run.run->run;
     struct prf_bisection *m = &b->model;
     m->setting = (struct prf_history_setting){
@@ -399,7 +402,13 @@ bisect_describe(struct prf_bisector *b, const struct prf_bisect_line *line)
         .flags = run->python.flags,
         .host = run->python.host,
     };
-    m->command = run->command;
+    prf_strbuf_adds(&command, "pyprofiler bisect");
+    for (int i = 1; i < argc; i++) {
+        prf_strbuf_addc(&command, ' ');
+        prf_shell_add(&command, argv[i]);
+    }
+    m->command = prf_arena_strdup(&m->arena, prf_strbuf_text(&command));
+    prf_strbuf_release(&command);
     m->good = line->shown[0];
     m->bad = line->shown[line->commits.n];
     m->n_commits = line->commits.n;
@@ -476,7 +485,7 @@ bisect_go(struct prf_bisector *b, const struct bisect_words *w, int argc, char *
     }
     if (rc == 0) {
         b->started_ns = prf_wall_ns();
-        bisect_describe(b, &line);
+        bisect_describe(b, &line, argc, argv);
         rc = bisect_find(b, &line, err);
         b->model.duration_ns = prf_wall_ns() - b->started_ns;
     }

@@ -86,7 +86,12 @@ text_found(const struct bisect_text *t, const struct prf_bisect_answer *a)
     }
     fprintf(t->out, "  where: pyprofiler compare --run %.12s %.12s", a->before->id,
             last->id);
-    fprintf(t->out, " -- %s call\n", t->b->case_id);
+    struct prf_strbuf word = PRF_STRBUF_INIT;
+    prf_shell_add(&word, t->b->case_id);
+    fputs(" -- ", t->out);
+    text_put(t, prf_strbuf_text(&word));
+    fputs(" call\n", t->out);
+    prf_strbuf_release(&word);
 }
 
 static void

@@ -121,9 +121,8 @@ prf_history_change(double ratio, char *buf, size_t size)
     return buf;
 }
 
-/* As a shell takes it as one word. */
-static void
-formats_add_quoted(struct prf_strbuf *sb, const char *word)
+void
+prf_shell_add(struct prf_strbuf *sb, const char *word)
 {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                 "0123456789-_=+./:,@%";
@@ -144,13 +143,13 @@ prf_history_add_bisect(struct prf_strbuf *sb, const struct prf_history *history,
                        const struct prf_history_step *step)
 {
     prf_strbuf_adds(sb, "pyprofiler bisect ");
-    formats_add_quoted(sb, series->case_id);
+    prf_shell_add(sb, series->case_id);
     if (strcmp(series->profiler, "stopwatch") != 0) {
         prf_strbuf_adds(sb, " --profiler ");
-        formats_add_quoted(sb, series->profiler);
+        prf_shell_add(sb, series->profiler);
     }
     prf_strbuf_adds(sb, " --metric ");
-    formats_add_quoted(sb, series->metric);
+    prf_shell_add(sb, series->metric);
     prf_strbuf_addf(sb, " --good %.12s --bad %.12s",
                     prf_history_commit_of(history, series, step->before)->id,
                     prf_history_commit_of(history, series, step->at)->id);
