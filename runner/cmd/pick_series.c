@@ -34,6 +34,13 @@ pick_append(struct prf_series_picks *list, const char *case_id, const char *prof
     return failed ? PRF_ENOMEM : 0;
 }
 
+static bool
+pick_fits(const struct prf_series_request *r, const char *case_id)
+{
+    return r->keyword != NULL ? prf_select_matches(r->keyword, case_id)
+                              : strstr(case_id, r->what) != NULL;
+}
+
 static int
 pick_visit(const char *case_id, const char *profiler, void *arg)
 {
@@ -103,23 +110,31 @@ pick_names(const struct prf_series_picks *list, bool profilers, struct prf_strbu
     }
 }
 
+/* Is it the case that has no results, or only its results of that profiler? */
 static int
-pick_fail_none(const struct pick *p, struct prf_error *err)
+pick_fail_none(struct pick *p, struct prf_error *err)
 {
     const struct prf_series_request *r = p->request;
     const char *what = r->keyword != NULL ? r->keyword : r->what;
     struct prf_strbuf text = PRF_STRBUF_INIT;
-    if (r->profiler != NULL && !pick_has_profiler(&p->all, r->profiler)) {
-        pick_names(&p->all, true, &text);
+    struct prf_series_picks others = {0};
+    for (size_t i = 0; i < p->all.n; i++) {
+        if (pick_fits(r, p->all.items[i].case_id)) {
+            (void)pick_append(&others, p->all.items[i].case_id,
+                              p->all.items[i].profiler);
+        }
+    }
+    pick_names(others.n > 0 ? &others : &p->all, others.n > 0, &text);
+    if (others.n > 0) {
         prf_fail(err, PRF_ENOTFOUND,
-                 "no results of profiler '%s' in the store; it has "
-                 "%s",
-                 r->profiler, text.len > 0 ? prf_strbuf_text(&text) : "none");
+                 "no results of '%s' with profiler '%s'; there are "
+                 "some with: %s",
+                 what, r->profiler, prf_strbuf_text(&text));
     } else {
-        pick_names(&p->all, false, &text);
         prf_fail(err, PRF_ENOTFOUND, "no case with results fits '%s'; there are: %s",
                  what, text.len > 0 ? prf_strbuf_text(&text) : "none");
     }
+    prf_series_release(&others);
     prf_strbuf_release(&text);
     return PRF_ENOTFOUND;
 }

@@ -1,9 +1,10 @@
 /* The values of one series over all runs, read in one pass: a history of thousands of
    commits must not load a model for each result. */
 #include <endian.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "load.h"
+#include "sqlite_store.h"
 
 int
 prf_sqlite_series(struct prf_store *store, prf_store_visit_series *visit, void *arg,
@@ -12,39 +13,61 @@ prf_sqlite_series(struct prf_store *store, prf_store_visit_series *visit, void *
     static const char sql[] =
         "SELECT case_id, profiler FROM series ORDER BY case_id, profiler";
     struct prf_sqlite *s = (struct prf_sqlite *)store;
-    struct prf_arena arena = {0};
-    struct prf_loader l = {.arena = &arena};
-    int rc = prf_sql_prepare(s, sql, NULL, 0, &l.statement, err);
-    while (rc >= 0 && (rc = prf_sql_step(s, l.statement, err)) == 1) {
-        rc = visit((const char *)sqlite3_column_text(l.statement, 0),
-                   (const char *)sqlite3_column_text(l.statement, 1), arg);
+    sqlite3_stmt *statement = NULL;
+    int rc = prf_sql_prepare(s, sql, NULL, 0, &statement, err);
+    while (rc >= 0 && (rc = prf_sql_step(s, statement, err)) == 1) {
+        rc = visit((const char *)sqlite3_column_text(statement, 0),
+                   (const char *)sqlite3_column_text(statement, 1), arg);
         if (rc != 0) {
             break;
         }
     }
-    prf_sql_done(l.statement);
+    prf_sql_done(statement);
     return rc;
 }
 
+/* A row that is read, and room for its samples that serves the next one too. */
+struct points {
+    sqlite3_stmt *statement;
+    double *samples;
+    size_t room;
+};
+
 static const char *
-points_text(const struct prf_loader *l, int column)
+points_text(const struct points *l, int column)
 {
     return (const char *)sqlite3_column_text(l->statement, column);
 }
 
-/* Texts are borrowed from the row; the samples are copied, since they are kept in an
-   order of bytes of their own. */
-static void
-points_row(struct prf_loader *l, struct prf_point *out)
+/* The samples are copied, since they are kept in an order of bytes of their own. */
+static int
+points_samples(struct points *l, size_t n)
 {
     const unsigned char *raw = sqlite3_column_blob(l->statement, 20);
-    size_t n = (size_t)sqlite3_column_bytes(l->statement, 20) / sizeof(double);
-    double *samples = prf_load_alloc(l, n, sizeof *samples);
-    for (size_t i = 0; i < n && samples != NULL; i++) {
+    if (n > l->room) {
+        double *grown = realloc(l->samples, n * sizeof *grown);
+        if (grown == NULL) {
+            return PRF_ENOMEM;
+        }
+        l->samples = grown;
+        l->room = n;
+    }
+    for (size_t i = 0; i < n; i++) {
         uint64_t bits;
         memcpy(&bits, raw + i * sizeof bits, sizeof bits);
         bits = le64toh(bits);
-        memcpy(&samples[i], &bits, sizeof bits);
+        memcpy(&l->samples[i], &bits, sizeof bits);
+    }
+    return 0;
+}
+
+/* Texts are borrowed from the row. */
+static int
+points_row(struct points *l, struct prf_point *out)
+{
+    size_t n = (size_t)sqlite3_column_bytes(l->statement, 20) / sizeof(double);
+    if (points_samples(l, n) < 0) {
+        return PRF_ENOMEM;
     }
     *out = (struct prf_point){
         .result_id = points_text(l, 0),
@@ -67,9 +90,10 @@ points_row(struct prf_loader *l, struct prf_point *out)
         .metric = points_text(l, 17),
         .unit = points_text(l, 18),
         .better = (enum prf_better)sqlite3_column_int(l->statement, 19),
-        .samples = samples,
-        .n_samples = samples == NULL ? 0 : n,
+        .samples = l->samples,
+        .n_samples = n,
     };
+    return 0;
 }
 
 /* CROSS JOIN fixes the order of the loops: runs by their id, in each the rows of the
@@ -95,19 +119,19 @@ prf_sqlite_points(struct prf_store *store, const char *case_id, const char *prof
                   prf_store_visit_point *visit, void *arg, struct prf_error *err)
 {
     struct prf_sqlite *s = (struct prf_sqlite *)store;
-    struct prf_arena arena = {0};
-    struct prf_loader l = {.arena = &arena};
+    struct points l = {0};
     int rc =
         prf_sql_prepare(s, points_sql, PRF_ARGS(PRF_TEXT(case_id), PRF_TEXT(profiler)),
                         &l.statement, err);
     while (rc >= 0 && (rc = prf_sql_step(s, l.statement, err)) == 1) {
         struct prf_point point;
-        points_row(&l, &point);
-        rc = l.failed ? 1 : visit(&point, arg);
-        prf_arena_release(&arena);
+        rc = points_row(&l, &point);
+        rc = rc < 0 ? prf_fail(err, rc, "out of memory") : visit(&point, arg);
         if (rc != 0) {
             break;
         }
     }
-    return prf_load_end(&l, rc, err);
+    prf_sql_done(l.statement);
+    free(l.samples);
+    return rc;
 }
