@@ -161,6 +161,7 @@ compare_parse(struct prf_comparing *c, const struct prf_command *self, int argc,
         rc = prf_args_parse(compare_split(c, argc, argv), argv, self->groups,
                             &c->layers, o, c->words, 2, err);
     }
+    prf_compare_bisect_prepare(c);
     if (rc < 0 || o->general.help) {
         return rc;
     }
@@ -395,7 +396,6 @@ compare_main(const struct prf_command *self, int argc, char **argv)
         goto out;
     }
     c.run_exit = -1;
-    prf_compare_bisect_prepare(&c);
     if (rc >= 0) {
         rc = compare_configure(&c, &err);
     }
