@@ -2,16 +2,14 @@
    judges each metric of each case, renders the verdicts. */
 #include "compare.h"
 
-#include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "command.h"
+#include "compare_gate.h"
 #include "compare_report.h"
-#include "gate.h"
 #include "hosting.h"
-#include "path.h"
 #include "select.h"
 #include "select_stored.h"
 
@@ -130,13 +128,6 @@ compare_rules(struct prf_comparing *c, struct prf_error *err)
     return rc;
 }
 
-/* [tool.pyprofiler.gate], or NULL. */
-static const json_t *
-compare_gate(const struct prf_comparing *c)
-{
-    return json_object_get(c->config, "gate");
-}
-
 /* What follows "--" is for run. */
 static int
 compare_split(struct prf_comparing *c, int argc, char **argv)
@@ -206,17 +197,15 @@ compare_places(struct prf_comparing *c, struct prf_error *err)
 static int
 compare_configure(struct prf_comparing *c, struct prf_error *err)
 {
-    int rc = prf_hosting_configure_table(compare_configurable, "gate", &c->layers,
-                                         &c->options, &c->config, &c->pyproject, err);
-    if (rc < 0 || (rc = compare_places(c, err)) < 0 ||
-        (rc = compare_rules(c, err)) < 0 || (rc = prf_compare_check(c, err)) < 0) {
-        return rc;
+    int rc = prf_hosting_configure_table(compare_configurable, &c->layers, &c->options,
+                                         &c->config, &c->pyproject, err);
+    if (rc == 0) {
+        rc = compare_places(c, err);
     }
-    struct prf_gate_known known = {
-        .metrics = prf_gate_own, .n = prf_gate_n_own, .complete = false};
-    return compare_gate(c) == NULL
-               ? 0
-               : prf_gate_check_table(compare_gate(c), c->pyproject, &known, err);
+    if (rc == 0) {
+        rc = compare_rules(c, err);
+    }
+    return rc < 0 ? rc : prf_compare_check(c, err);
 }
 
 /* --- read --------------------------------------------------------------------------
@@ -257,22 +246,6 @@ compare_read(struct prf_comparing *c, struct prf_error *err)
         return rc;
     }
     return prf_sides_compare(c->store, &c->sides, &filter, &c->comparison, err);
-}
-
-/* --- judge -------------------------------------------------------------------------
- */
-
-static int
-compare_judge(struct prf_comparing *c, struct prf_error *err)
-{
-    int rc = prf_gate_thresholds(&c->comparison, compare_gate(c), err);
-    if (rc == 0) {
-        rc = prf_comparison_judge(&c->comparison, err);
-    }
-    if (rc == 0) {
-        rc = prf_gate_judge(&c->comparison, compare_gate(c), err);
-    }
-    return rc < 0 ? rc : prf_compare_where(c, err);
 }
 
 /* --- the baseline ------------------------------------------------------------------
@@ -334,7 +307,8 @@ compare_go(struct prf_comparing *c, int argc, char **argv, struct prf_error *err
     }
     bool empty = c->sides.no_baseline || (run && c->comparison.items == NULL);
     if (rc == 0 && !empty) {
-        rc = compare_judge(c, err);
+        rc = prf_compare_judge(c, err);
+        rc = rc < 0 ? rc : prf_compare_where(c, err);
         rc = rc < 0 ? rc : prf_compare_write(c, err);
     }
     if (rc == 0 && c->options.save_baseline != NULL) {

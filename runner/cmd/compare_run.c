@@ -12,6 +12,7 @@
 #include "command.h"
 #include "compare.h"
 #include "interrupt.h"
+#include "keep_tree.h"
 #include "measuring.h"
 #include "pairs.h"
 #include "vcs.h"
@@ -53,8 +54,9 @@ compare_run_work_tree(struct compare_run *r, const struct prf_side *side,
                       struct prf_measure_request *request, char tree[41],
                       struct prf_error *err)
 {
-    const struct prf_measure_setup *s = &r->words.setup;
+    struct prf_measure_setup *s = &r->words.setup;
     const struct prf_commit *commit = &r->words.run->run.commit;
+    prf_run_keep_tree(r->words.run);
     if (s->build == NULL && !s->venv) {
         request->tree = NULL;
         return 0;
@@ -62,11 +64,7 @@ compare_run_work_tree(struct compare_run *r, const struct prf_side *side,
     request->commit = commit->id;
     request->dirty = commit->dirty;
     request->author_time = side->time;
-    if (!commit->dirty && commit->tree != NULL) {
-        request->tree = commit->tree;
-        return 0;
-    }
-    r->words.setup.objects = r->words.objects;
+    s->objects = r->words.objects;
     request->tree = tree;
     return prf_vcs_keep(s->root, r->words.objects, tree, err);
 }
@@ -168,7 +166,7 @@ compare_run_status(const struct prf_pair *pair)
             return prf_verdict_name(m->change.verdict, m->unit, m->better);
         }
     }
-    return pair->settled ? "no change" : "inconclusive";
+    return pair->settled ? "no change" : "not settled";
 }
 
 static void

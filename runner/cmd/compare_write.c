@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "compare.h"
+#include "compare_gate.h"
 #include "compare_report.h"
 #include "document.h"
 #include "strbuf.h"
@@ -185,6 +186,9 @@ prf_compare_write(struct prf_comparing *c, struct prf_error *err)
                                                      .where = !o->where.none,
                                                      .root = c->root};
         rc = format->write(&c->comparison, &options, document.file, err);
+        if (rc == 0 && format == &prf_compare_github) {
+            rc = prf_compare_step_summary(&c->comparison, &options, err);
+        }
     }
     if (rc == 0) {
         rc = prf_document_commit(&document, err);

@@ -53,6 +53,31 @@ measuring_check_options(const struct prf_run_options *o, struct prf_error *err)
                           "--%s has no meaning after '--': give it before", wrong);
 }
 
+/* The first case file imported as the sides will import it. */
+static int
+measuring_import(struct prf_running *r, struct prf_error *err)
+{
+    char *path = prf_measure_python_path(r->hosting.root, r->hosting.root);
+    const char *const environment[] = {path, NULL};
+    int rc = path == NULL ? prf_fail(err, PRF_ENOMEM, "out of memory") : 0;
+    prf_choice_release(&r->choice);
+    prf_engine_close(&r->engine);
+    r->hosting.sv.worker.environment = environment;
+    if (rc == 0) {
+        rc = prf_engine_start(&r->engine, &r->hosting.sv, err);
+    }
+    if (rc == 0) {
+        rc = prf_engine_import(&r->engine, &r->targets.items[0], err);
+    }
+    r->hosting.sv.worker.environment = NULL;
+    free(path);
+    if (rc == 0 && r->engine.failed) {
+        rc = prf_fail(err, PRF_EUSAGE, "'%s' cannot be imported: %s",
+                      r->targets.items[0].node, r->engine.failure.reason);
+    }
+    return rc;
+}
+
 /* A profiler that only a case file knows: it has to be imported to tell. */
 static int
 measuring_choose(struct prf_running *r, struct prf_error *err)
@@ -60,13 +85,7 @@ measuring_choose(struct prf_running *r, struct prf_error *err)
     if (!r->choice.unknown) {
         return 0;
     }
-    int rc = r->targets.n == 0
-                 ? 0
-                 : prf_engine_import(&r->engine, &r->targets.items[0], err);
-    if (rc == 0 && r->engine.failed) {
-        rc = prf_fail(err, PRF_EUSAGE, "'%s' cannot be imported: %s",
-                      r->targets.items[0].node, r->engine.failure.reason);
-    }
+    int rc = r->targets.n == 0 ? 0 : measuring_import(r, err);
     return rc < 0 ? rc : prf_run_choose(r, false, err);
 }
 
@@ -281,7 +300,10 @@ measuring_describe(struct prf_measuring_words *w,
                    const struct prf_measuring_request *request, struct prf_error *err)
 {
     struct prf_run *run = &w->run->run;
+    struct prf_run_options *o = &w->run->options;
     int rc = prf_run_describe(w->run, request->whole_argc, request->whole_argv, err);
+    o->no_store = request->no_store; /* what keeps the tree looks there */
+    o->store = request->store == NULL ? NULL : strdup(request->store);
     if (rc == 0 && run->commit.root == NULL) {
         rc = prf_fail(err, PRF_EVCS, "%s",
                       run->commit.note == NULL ? "there is no repository here"

@@ -16,6 +16,7 @@
 #include "config.h"
 #include "document.h"
 #include "interrupt.h"
+#include "keep_tree.h"
 #include "machine.h"
 #include "path.h"
 #include "select.h"
@@ -228,7 +229,7 @@ run_print_result(struct prf_running *r, const struct prf_result *result)
         r->internal_failed = true;
     }
     for (size_t i = 0; i < result->n_clauses; i++) {
-        prf_report_clause(stdout, &r->style, &result->clauses[i]);
+        prf_report_clause(stdout, &r->style, 2, &result->clauses[i]);
     }
     if (!r->options.no_store && !r->store_failed && r->style.verbosity >= 0) {
         printf("[%s]\n", result->id);
@@ -744,6 +745,7 @@ run_go(struct prf_running *r, int argc, char **argv, struct prf_error *err)
     if (rc < 0) {
         return rc;
     }
+    prf_run_keep_tree(r);
     rc = prf_run_files(r, err);
     r->interrupted = rc == PRF_EINTERRUPTED || prf_interrupt_count() > 0;
     prf_progress_clear(&r->progress);

@@ -195,20 +195,20 @@ limit_add_change(struct prf_strbuf *why, const struct prf_change *c, enum prf_ke
         return;
     }
     if (isfinite(c->detectable)) {
-        prf_strbuf_addf(why, "; a change below %.1f%% cannot be seen with these runs",
-                        100.0 * c->detectable);
+        prf_strbuf_addf(why, "; sees %.1f%% and more", 100.0 * c->detectable);
     } else {
-        prf_strbuf_adds(why, "; too few runs to see any change");
+        prf_strbuf_adds(why, "; too few runs");
     }
 }
 
 enum prf_kept
 prf_limit_judge_change(const struct prf_limit *limit, const struct prf_change *change,
-                       double alpha, struct prf_strbuf *why)
+                       struct prf_strbuf *why)
 {
     struct limit_worse worse = limit_worse(change);
     bool counts = change->exact ? change->next != change->base
-                                : change->q_value <= alpha; /* false of NaN */
+                                : change->verdict != PRF_VERDICT_SAME &&
+                                      change->verdict != PRF_VERDICT_INCONCLUSIVE;
     bool beyond = worse.at > limit->amount;
     enum prf_kept kept = PRF_UNKNOWN;
     if (limit->amount < 0.0) {

@@ -48,13 +48,14 @@ enum prf_kept { PRF_KEPT, PRF_BROKEN, PRF_UNKNOWN };
 
 /* Does a change keep a relative limit? Append what it is to `why`.
 
-   A limit of "+3%" is broken when the change counts (exact, or its q-value is at most
-   `alpha`) and the estimate is beyond the limit; noise alone does not break it. It is
-   kept when the whole interval is within the limit, or when the change counts and is
-   smaller; unknown otherwise. "-5%" is kept when the change counts and reaches it,
-   broken when the whole interval misses it. */
+   The change was judged before: it counts when its verdict is neither "same" nor
+   "inconclusive". A limit of "+3%" is broken when the change counts and the estimate is
+   beyond the limit; noise alone does not break it. It is kept when the whole interval
+   is within the limit, or when the change counts and is smaller; unknown otherwise.
+   "-5%" is kept when the change counts and reaches it, broken when the whole interval
+   misses it. */
 enum prf_kept prf_limit_judge_change(const struct prf_limit *limit,
-                                     const struct prf_change *change, double alpha,
+                                     const struct prf_change *change,
                                      struct prf_strbuf *why);
 
 /* Does a median keep an absolute limit? Broken when it and the near end of its interval

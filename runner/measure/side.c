@@ -114,28 +114,36 @@ side_text(struct prf_measure_side *side, const char *format, ...)
     return kept == NULL ? "" : kept;
 }
 
-/* The tree's own modules before all others; what the user has there follows, moved. */
-static const char *
-side_python_path(struct prf_measure_side *side)
+char *
+prf_measure_python_path(const char *root, const char *folder)
 {
     struct prf_strbuf sb = PRF_STRBUF_INIT;
+    struct prf_arena arena = {0};
     const char *old = getenv("PYTHONPATH");
-    char *src = prf_path_join(side->folder, "src");
-    prf_strbuf_addf(&sb, "PYTHONPATH=%s", side->folder);
+    char *src = prf_path_join(folder, "src");
+    prf_strbuf_addf(&sb, "PYTHONPATH=%s", folder);
     if (src != NULL && prf_path_is_dir(src)) {
         prf_strbuf_addf(&sb, ":%s", src);
     }
     for (; old != NULL && *old != '\0';) {
         size_t n = strcspn(old, ":");
-        char *entry = strndup(old, n);
-        const char *moved = entry == NULL ? NULL : side_move(side, entry);
+        const char *entry = prf_arena_strndup(&arena, old, n);
+        const char *moved = side_moved(&arena, entry, root, folder);
         prf_strbuf_addf(&sb, ":%s", moved == NULL ? "" : moved);
-        free(entry);
         old += n + (old[n] == ':');
     }
-    const char *text = side_text(side, "%s", prf_strbuf_text(&sb));
-    prf_strbuf_release(&sb);
+    prf_arena_release(&arena);
     free(src);
+    return prf_strbuf_steal(&sb);
+}
+
+static const char *
+side_python_path(struct prf_measure_side *side)
+{
+    char *path =
+        prf_measure_python_path(side->inside->measuring->setup->root, side->folder);
+    const char *text = side_text(side, "%s", path == NULL ? "PYTHONPATH=" : path);
+    free(path);
     return text;
 }
 

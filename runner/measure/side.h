@@ -27,6 +27,11 @@ struct prf_measure_profiler {
     json_t *options; /* {"name": "text" | ["a", "b"]} */
 };
 
+/* "PYTHONPATH=..." with which modules come from `folder` and its `src` before all
+   others; what the variable has now follows, its entries below `root` moved to
+   `folder`. The caller's; NULL: no memory. */
+char *prf_measure_python_path(const char *root, const char *folder);
+
 /* What holds for all sides of a command. Borrowed until prf_measuring_close. */
 struct prf_measure_setup {
     const char

@@ -1,62 +1,57 @@
 /* A comparison as JUnit XML, as pytest writes it, so that Jenkins and GitLab read it: a
    test case for each case and profiler, failed when something got worse or a clause is
    broken, skipped when nothing could be compared. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "compare_report.h"
 #include "compare_words.h"
 #include "xml.h"
 
-/* The items of one case and profiler; those of a group need not be neighbours. */
-static bool
-junit_same(const struct prf_compared *a, const struct prf_compared *b)
-{
-    return strcmp(a->case_id, b->case_id) == 0 &&
-           strcmp(a->profiler != NULL ? a->profiler : "",
-                  b->profiler != NULL ? b->profiler : "") == 0;
-}
-
-/* Is it the first of its group among those that are listed? With the default order the
-   group's items are neighbours, so the item before decides. */
-static bool
-junit_is_first(const struct prf_compare_report_options *options, size_t i)
-{
-    for (size_t k = i; k-- > 0;) {
-        if (junit_same(options->items[k], options->items[i])) {
-            return false;
-        }
-    }
-    return true;
-}
-
+/* The items of one case and profiler, side by side. */
 struct junit_group {
-    size_t n_failures, n_compared;
+    const struct prf_compared *const *items;
+    size_t n, n_failures, n_compared;
 };
 
-static struct junit_group
-junit_count(const struct prf_compare_report_options *options, size_t first)
+static int
+junit_order(const struct prf_compared *a, const struct prf_compared *b)
 {
-    struct junit_group group = {0};
-    for (size_t i = first; i < options->n; i++) {
-        const struct prf_compared *item = options->items[i];
-        if (junit_same(item, options->items[first])) {
-            group.n_failures += prf_words_fails(item);
-            group.n_compared +=
-                item->uncompared == PRF_COMPARED && item->metric != NULL;
-        }
+    int by_case = strcmp(a->case_id, b->case_id);
+    return by_case != 0 ? by_case
+                        : strcmp(a->profiler != NULL ? a->profiler : "",
+                                 b->profiler != NULL ? b->profiler : "");
+}
+
+static int
+junit_compare(const void *a, const void *b)
+{
+    const struct prf_compared *x = *(const struct prf_compared *const *)a;
+    const struct prf_compared *y = *(const struct prf_compared *const *)b;
+    int order = junit_order(x, y);
+    return order != 0 ? order : (x > y) - (x < y);
+}
+
+/* The group that begins at items[0]. */
+static struct junit_group
+junit_group(const struct prf_compared *const *items, size_t n)
+{
+    struct junit_group group = {.items = items};
+    while (group.n < n && junit_order(items[group.n], items[0]) == 0) {
+        const struct prf_compared *item = items[group.n++];
+        group.n_failures += prf_words_fails(item);
+        group.n_compared += item->uncompared == PRF_COMPARED && item->metric != NULL;
     }
     return group;
 }
 
 /* A line for each item of the group, and for each clause. */
 static void
-junit_add_text(struct prf_strbuf *sb, const struct prf_compare_report_options *options,
-               size_t first, bool failures_only)
+junit_add_text(struct prf_strbuf *sb, const struct junit_group *group, bool where)
 {
-    for (size_t i = first; i < options->n; i++) {
-        const struct prf_compared *item = options->items[i];
-        if (!junit_same(item, options->items[first]) ||
-            (failures_only && !prf_words_fails(item))) {
+    for (size_t i = 0; i < group->n; i++) {
+        const struct prf_compared *item = group->items[i];
+        if (group->n_failures > 0 && !prf_words_fails(item)) {
             continue;
         }
         prf_strbuf_adds(sb, sb->len > 0 ? "\n" : "");
@@ -65,11 +60,28 @@ junit_add_text(struct prf_strbuf *sb, const struct prf_compare_report_options *o
             prf_strbuf_adds(sb, "\n  ");
             prf_words_add_clause(sb, &item->clauses[k]);
         }
-        for (size_t k = 0; options->where && k < item->n_where; k++) {
+        for (size_t k = 0; where && k < item->n_where; k++) {
             prf_strbuf_adds(sb, "\n  ");
             prf_words_add_place(sb, &item->where[k]);
             prf_strbuf_addc(sb, ' ');
             prf_words_add_where(sb, &item->where[k]);
+        }
+    }
+}
+
+/* The first thing that failed. */
+static void
+junit_add_message(struct prf_strbuf *sb, const struct junit_group *group)
+{
+    for (size_t i = 0; i < group->n && sb->len == 0; i++) {
+        const struct prf_compared *item = group->items[i];
+        if (prf_words_is_worse(item)) {
+            prf_words_add_item(sb, item);
+        }
+        for (size_t k = 0; k < item->n_clauses && sb->len == 0; k++) {
+            if (item->clauses[k].broken) {
+                prf_words_add_clause(sb, &item->clauses[k]);
+            }
         }
     }
 }
@@ -80,6 +92,22 @@ junit_attribute(FILE *out, const char *name, const char *value)
     fprintf(out, " %s=\"", name);
     prf_xml_put(out, value);
     fputc('"', out);
+}
+
+/* Text between tags, on several lines. */
+static void
+junit_put_lines(FILE *out, const char *text)
+{
+    while (*text != '\0') {
+        size_t len = strcspn(text, "\n");
+        char *line = strndup(text, len);
+        prf_xml_put(out, line != NULL ? line : "");
+        free(line);
+        text += len;
+        if (*text == '\n') {
+            fputc(*text++, out);
+        }
+    }
 }
 
 /* "cases.sort.Sorting" of "cases/sort.py::Sorting::profile_sort", as pytest has it. */
@@ -112,41 +140,39 @@ junit_put_names(FILE *out, const struct prf_compared *item)
 }
 
 static void
-junit_put_body(FILE *out, const struct prf_compare_report_options *options,
-               size_t first, const struct junit_group *group)
+junit_put_body(FILE *out, const struct junit_group *group, bool where)
 {
     struct prf_strbuf text = PRF_STRBUF_INIT;
-    bool failed = group->n_failures > 0;
-    junit_add_text(&text, options, first, failed);
-    if (failed) {
+    junit_add_text(&text, group, where);
+    if (group->n_failures > 0) {
         struct prf_strbuf line = PRF_STRBUF_INIT;
         const char *all = prf_strbuf_text(&text);
-        prf_strbuf_add(&line, all, strcspn(all, "\n"));
+        junit_add_message(&line, group);
         fputs("<failure", out);
         junit_attribute(out, "message", prf_strbuf_text(&line));
         fputc('>', out);
-        prf_xml_put(out, all);
+        junit_put_lines(out, all);
         fputs("</failure>", out);
         prf_strbuf_release(&line);
     } else if (group->n_compared == 0) {
         fputs("<skipped type=\"pyprofiler.skip\"", out);
-        junit_attribute(out, "message", prf_words_why(options->items[first]));
+        junit_attribute(out, "message", prf_words_why(group->items[0]));
         fputc('>', out);
-        prf_xml_put(out, prf_strbuf_text(&text));
+        junit_put_lines(out, prf_strbuf_text(&text));
         fputs("</skipped>", out);
     } else {
         fputs("<system-out>", out);
-        prf_xml_put(out, prf_strbuf_text(&text));
+        junit_put_lines(out, prf_strbuf_text(&text));
         fputs("</system-out>", out);
     }
     prf_strbuf_release(&text);
 }
 
 static void
-junit_put_case(FILE *out, const struct prf_compare_report_options *options,
-               size_t first, const struct junit_group *group)
+junit_put_case(FILE *out, const struct junit_group *group,
+               const struct prf_compare_report_options *options)
 {
-    const struct prf_compared *item = options->items[first];
+    const struct prf_compared *item = group->items[0];
     fputs("<testcase", out);
     junit_put_names(out, item);
     if (item->case_file != NULL) {
@@ -155,7 +181,7 @@ junit_put_case(FILE *out, const struct prf_compare_report_options *options,
         fprintf(out, " line=\"%d\"", item->case_line);
     }
     fputs(" time=\"0.000\">", out);
-    junit_put_body(out, options, first, group);
+    junit_put_body(out, group, options->where);
     fputs("</testcase>\n", out);
 }
 
@@ -178,20 +204,18 @@ junit_put_properties(FILE *out, const struct prf_comparison *comparison)
     fputs("</properties>\n", out);
 }
 
-static int
-junit_write(const struct prf_comparison *comparison,
-            const struct prf_compare_report_options *options, FILE *out,
-            struct prf_error *err)
+static void
+junit_put_suite(FILE *out, const struct prf_comparison *comparison,
+                const struct prf_compared *const *items,
+                const struct prf_compare_report_options *options)
 {
     size_t n = 0, n_failures = 0, n_skipped = 0;
-    (void)err;
-    for (size_t i = 0; i < options->n; i++) {
-        if (junit_is_first(options, i)) {
-            struct junit_group group = junit_count(options, i);
-            n++;
-            n_failures += group.n_failures > 0;
-            n_skipped += group.n_failures == 0 && group.n_compared == 0;
-        }
+    struct junit_group group;
+    for (size_t i = 0; i < options->n; i += group.n) {
+        group = junit_group(items + i, options->n - i);
+        n++;
+        n_failures += group.n_failures > 0;
+        n_skipped += group.n_failures == 0 && group.n_compared == 0;
     }
     fprintf(out,
             "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<testsuites "
@@ -199,13 +223,28 @@ junit_write(const struct prf_comparison *comparison,
             "failures=\"%zu\" skipped=\"%zu\" tests=\"%zu\" time=\"%.3f\">\n",
             n_failures, n_skipped, n, (double)comparison->measured_ns / 1e9);
     junit_put_properties(out, comparison);
-    for (size_t i = 0; i < options->n; i++) {
-        if (junit_is_first(options, i)) {
-            struct junit_group group = junit_count(options, i);
-            junit_put_case(out, options, i, &group);
-        }
+    for (size_t i = 0; i < options->n; i += group.n) {
+        group = junit_group(items + i, options->n - i);
+        junit_put_case(out, &group, options);
     }
     fputs("</testsuite>\n</testsuites>\n", out);
+}
+
+static int
+junit_write(const struct prf_comparison *comparison,
+            const struct prf_compare_report_options *options, FILE *out,
+            struct prf_error *err)
+{
+    const struct prf_compared **items = calloc(options->n + 1, sizeof *items);
+    if (items == NULL) {
+        return prf_fail(err, PRF_ENOMEM, "out of memory");
+    }
+    if (options->n > 0) {
+        memcpy(items, options->items, options->n * sizeof *items);
+        qsort(items, options->n, sizeof *items, junit_compare);
+    }
+    junit_put_suite(out, comparison, items, options);
+    free(items);
     return 0;
 }
 

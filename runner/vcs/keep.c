@@ -1,12 +1,33 @@
 /* A dirty tree put aside, into an object folder of ours; see vcs.h. */
 #include "vcs.h"
 
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
 #include <git2.h>
 #include <git2/sys/odb_backend.h>
 
 #include "path.h"
 #include "repository.h"
 #include "worktree.h"
+
+/* A store may lie in a folder that git sees: what is kept is no change of the tree. */
+static void
+keep_hide(const char *objects)
+{
+    char *ignore = prf_path_join(objects, ".gitignore");
+    int fd = ignore == NULL
+                 ? -1
+                 : open(ignore, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd >= 0) {
+        if (write(fd, "*\n", 2) != 2) {
+            unlink(ignore);
+        }
+        close(fd);
+    }
+    free(ignore);
+}
 
 /* An object database of that folder alone: nothing in it leads to the repository. */
 static int
@@ -17,6 +38,7 @@ keep_open(const char *objects, git_odb **out, struct prf_error *err)
     if (rc < 0) {
         return rc;
     }
+    keep_hide(objects);
     if (git_odb_new(out) < 0 ||
         git_odb_backend_loose(&backend, objects, -1, 0, 0, 0) < 0) {
         return prf_fail(err, PRF_EIO, "cannot open the objects in '%s': %s", objects,

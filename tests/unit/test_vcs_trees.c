@@ -317,16 +317,18 @@ test_keep_is_small(void **state)
     make_repo("small");
     sh("rm -rf kept");
     assert_kept("small", id);
-    sh("test $(find kept -type f | wc -l) = 0");
+    sh("test $(find kept -type f -not -name .gitignore | wc -l) = 0");
     sh("echo more >> small/a/b/c");
     assert_kept("small", id);
-    sh("test $(find kept -type f | wc -l) = 4"); /* c, b, a and the root */
+    sh("test $(find kept -type f -not -name .gitignore | wc -l) = 4"); /* c, b, a and
+                                                                          the root */
     char before[512];
     snprintf(before, sizeof before, "%s",
-             ask("find kept -type f -printf '%%p %%s %%i\\n' | sort | sha1sum"));
+             ask("find kept -type f -not -name .gitignore -printf '%%p %%s %%i\\n' | "
+                 "sort | sha1sum"));
     assert_kept("small", id);
-    assert_string_equal(
-        before, ask("find kept -type f -printf '%%p %%s %%i\\n' | sort | sha1sum"));
+    assert_string_equal(before, ask("find kept -type f -not -name .gitignore -printf "
+                                    "'%%p %%s %%i\\n' | sort | sha1sum"));
 }
 
 static void
@@ -350,6 +352,15 @@ test_keep_situations(void **state)
 {
     (void)state;
     char id[41];
+    /* In the work tree itself it does not count. */
+    make_repo("within");
+    sh("cd within && echo 2 > two");
+    struct prf_error why = {0};
+    char again[41];
+    assert_int_equal(prf_vcs_keep("within", "within/objects", id, &why), 0);
+    assert_int_equal(prf_vcs_keep("within", "within/objects", again, &why), 0);
+    assert_string_equal(id, again);
+    assert_string_equal(ask("git -C within status --porcelain"), "?? two");
     sh("rm -rf kept unborn && git init -q unborn && mkdir unborn/d && echo 1 >"
        " unborn/d/f");
     assert_kept("unborn", id);
