@@ -380,9 +380,22 @@ compare_run_begin(struct compare_run *r, int argc, char **argv, struct prf_error
         .many_processes = true,
         .max_trees = 2,
     };
+    if (c->options.profiler != NULL) {
+        return prf_fail(err, PRF_EUSAGE,
+                        "--profiler chooses stored results; with --run name '%s' after "
+                        "'--'",
+                        c->options.profiler);
+    }
     int rc = prf_measuring_begin(&r->words, &request, err);
     r->budget_ns = c->options.measure.max_time_ns;
     r->n_max = (size_t)c->options.measure.max_runs;
+    if (rc == 0 && c->options.keyword != NULL) {
+        rc =
+            r->words.setup.keyword == NULL
+                ? 0
+                : prf_fail(err, PRF_EUSAGE, "--keyword is given before and after '--'");
+        r->words.setup.keyword = c->options.keyword;
+    }
     return rc;
 }
 

@@ -394,6 +394,8 @@ def test_wrong_words(trees, given, said):
     (("--cpu", "999999", "HEAD"), "--cpu takes the number of a processor"),
     (("nobody",), "nobody"),
     (("--baseline", "x"), "a baseline is not measured"),
+    (("--profiler", "call", "HEAD"), "name 'call' after '--'"),
+    (("--metric", "nothing", "--keyword", "(", "HEAD"), "'('"),
 ])
 def test_wrong_options(trees, options, said):
     outcome = compare(trees, *options)
@@ -425,6 +427,14 @@ def test_short_measurements_unless_asked(trees):
     with sqlite3.connect(trees.path / ".pyprofiler/results.db") as db:
         (found,) = [json.loads(text) for text, in db.execute(options)]
     assert found == {"min-time": "50ms", "max-time": "100ms"}
+
+
+def test_keyword_and_metric_before_the_dashes(trees):
+    outcome = compare(trees, "--keyword", "profile_work", "--metric", "cpu_time", "HEAD~1",
+                      "HEAD")
+    assert [i["metric"] for i in outcome.json["items"]] == ["cpu_time"]
+    twice = compare(trees, "-k", "work", "HEAD", run=("profiling/", "-k", "work"))
+    assert twice.code == 4 and "before and after" in twice.err
 
 
 def test_max_time(trees):
