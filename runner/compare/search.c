@@ -384,7 +384,7 @@ search_gives_up(const struct prf_search *search)
     size_t patience = 24 + (size_t)(6.0 * log2((double)search->n + 1.0));
     double none = search->posterior[search->n];
     return none >= search->confidence || search->n_measured >= patience ||
-           (none >= 0.5 && search->n_measured >= patience / 2);
+           (none >= 2.0 * SEARCH_NONE && search->n_measured >= patience / 2);
 }
 
 enum prf_search_next

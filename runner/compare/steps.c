@@ -13,6 +13,9 @@
 #define STEPS_CUT 2.5
 /* Two commits at least make a level, so that one outlier makes none. */
 #define STEPS_SHORTEST 2
+/* Shorter than this, away and back again, is no level. */
+#define STEPS_EXCURSION 5
+#define STEPS_NO_WEIGHT 1e-6
 
 struct steps_series {
     size_t n;
@@ -24,7 +27,6 @@ struct steps_series {
     double *cost; /* of the best partition of the first i */
     size_t *from; /* where its last level starts */
     double sigma; /* between neighbours on the same level, by what is typical */
-    size_t shortest;
     bool logarithmic, exact;
 };
 
@@ -307,6 +309,44 @@ steps_level_ratio(const struct steps_series *s, double before, double difference
                           : (before != 0.0 ? 1.0 + difference / fabs(before) : NAN);
 }
 
+/* Few commits away from a level and back again are outliers that came together: they no
+   longer count. True: there were some, and the partition has to be found anew. */
+static bool
+steps_drop_excursions(struct steps_series *s, const size_t *bounds, size_t n_levels,
+                      double threshold)
+{
+    bool dropped = false;
+    for (size_t k = 1; !s->exact && k + 1 < n_levels; k++) {
+        double back = steps_mean(s, bounds[k + 1], bounds[k + 2]) -
+                      steps_mean(s, bounds[k - 1], bounds[k]);
+        if (bounds[k + 1] - bounds[k] >= STEPS_EXCURSION ||
+            steps_is_large(s, back, threshold)) {
+            continue;
+        }
+        for (size_t i = bounds[k]; i < bounds[k + 1]; i++) {
+            dropped = dropped || s->weight[i] > STEPS_NO_WEIGHT;
+            s->weight[i] = STEPS_NO_WEIGHT;
+        }
+    }
+    return dropped;
+}
+
+/* Levels that stand every test. */
+static size_t
+steps_search(struct steps_series *s, double threshold, double alpha, size_t *bounds)
+{
+    /* Candidates are cheap, the test afterwards is strict: about 2 log n. */
+    double penalty = s->sigma * s->sigma * (4.0 + 2.0 * log((double)s->n));
+    size_t n_levels;
+    do {
+        steps_sum(s);
+        steps_partition(s, penalty);
+        n_levels = steps_bounds(s, bounds);
+        n_levels = steps_prune(s, bounds, n_levels, threshold, alpha);
+    } while (steps_drop_excursions(s, bounds, n_levels, threshold));
+    return n_levels;
+}
+
 static int
 steps_report(const struct steps_series *s, const size_t *bounds, size_t n_levels,
              struct prf_step **out, size_t *n_out, struct prf_error *err)
@@ -358,12 +398,7 @@ prf_steps_find(const struct prf_level *levels, size_t n, double threshold, doubl
     steps_weigh(levels, &s, s.w);
     steps_cut(&s, s.w);
     memset(s.w, 0, (n + 1) * sizeof *s.w);
-    steps_sum(&s);
-    /* Candidates are cheap, the test afterwards is strict: about 2 log n. */
-    double penalty = s.sigma * s.sigma * (4.0 + 2.0 * log((double)s.n));
-    steps_partition(&s, penalty);
-    size_t n_levels = steps_bounds(&s, bounds);
-    n_levels = steps_prune(&s, bounds, n_levels, threshold, alpha);
+    size_t n_levels = steps_search(&s, threshold, alpha, bounds);
     rc = steps_report(&s, bounds, n_levels, out, n_out, err);
 out:
     free(bounds);
