@@ -81,6 +81,7 @@ static const struct prf_option_group compare_groups[] = {
      */
     {"measuring", prf_compare_run_table, AT(measure)},
     {"sides that are measured", prf_measuring_table, AT(measuring)},
+    {"git bisect", prf_compare_bisect_table, AT(bisect)},
     {"general", prf_general_table, AT(general)},
     {NULL},
 };
@@ -151,6 +152,7 @@ compare_parse(struct prf_comparing *c, const struct prf_command *self, int argc,
         rc = prf_args_parse(compare_split(c, argc, argv), argv, self->groups,
                             &c->layers, o, c->words, 2, err);
     }
+    prf_compare_bisect_prepare(c);
     if (rc < 0 || o->general.help) {
         return rc;
     }
@@ -375,6 +377,9 @@ compare_main(const struct prf_command *self, int argc, char **argv)
         rc = compare_go(&c, argc, argv, &err);
     }
     code = rc < 0 ? prf_say_error(&err) : rc > 0 ? PRF_EXIT_OK : compare_exit(&c);
+    if (prf_compare_is_bisect(argc, argv)) {
+        code = prf_compare_bisect_exit(&c, rc);
+    }
 out:
     prf_comparison_release(&c.comparison);
     prf_sides_release(&c.sides);

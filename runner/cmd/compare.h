@@ -12,6 +12,7 @@
 #include "compare_run.h"
 #include "comparison.h"
 #include "measuring.h"
+#include "compare_bisect.h"
 #include "say.h"
 #include "sides.h"
 #include "store.h"
@@ -34,6 +35,7 @@ struct prf_compare_options {
     struct prf_compare_where_options where;
     struct prf_compare_run_options measure;
     struct prf_measuring_options measuring;
+    struct prf_compare_bisect_options bisect;
     struct prf_general_options general;
 };
 

@@ -105,6 +105,11 @@ int prf_sqlite_select(struct prf_store *store, const struct prf_query *query,
                       struct prf_error *err);
 int prf_sqlite_recording(struct prf_store *store, const char *result_id,
                          struct prf_recording_map *out, struct prf_error *err);
+int prf_sqlite_series(struct prf_store *store, prf_store_visit_series *visit, void *arg,
+                      struct prf_error *err);
+int prf_sqlite_points(struct prf_store *store, const char *case_id,
+                      const char *profiler, prf_store_visit_point *visit, void *arg,
+                      struct prf_error *err);
 int prf_sqlite_describe(struct prf_store *store, struct prf_store_info *info,
                         struct prf_error *err);
 

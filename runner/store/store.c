@@ -123,6 +123,20 @@ prf_store_select(struct prf_store *store, const struct prf_query *query,
 }
 
 int
+prf_store_series(struct prf_store *store, prf_store_visit_series *visit, void *arg,
+                 struct prf_error *err)
+{
+    return store->ops->series(store, visit, arg, err);
+}
+
+int
+prf_store_points(struct prf_store *store, const char *case_id, const char *profiler,
+                 prf_store_visit_point *visit, void *arg, struct prf_error *err)
+{
+    return store->ops->points(store, case_id, profiler, visit, arg, err);
+}
+
+int
 prf_store_side(struct prf_store *store, const struct prf_side_query *query,
                struct prf_side_results *out, struct prf_error *err)
 {

@@ -165,6 +165,37 @@ int prf_store_recording(struct prf_store *store, const char *result_id,
                         struct prf_recording_map *out, struct prf_error *err);
 void prf_recording_unmap(struct prf_recording_map *map);
 
+/* The series that the store has, by case and profiler; texts are borrowed for the call.
+   Not 0 from `visit` stops and is returned. */
+typedef int prf_store_visit_series(const char *case_id, const char *profiler,
+                                   void *arg);
+int prf_store_series(struct prf_store *store, prf_store_visit_series *visit, void *arg,
+                     struct prf_error *err);
+
+/* One metric of one result, with what says whether it may be compared with another. */
+struct prf_point {
+    const char *result_id, *run_id;
+    enum prf_status status;
+    int64_t started_ns;
+    const char *options, *case_hash;
+    const char *commit, *tree;
+    bool dirty;
+    const char *fingerprint, *hostname, *cpu;
+    const char *version, *implementation, *flags, *host, *executable;
+    const char *metric; /* NULL: the result has none */
+    const char *unit;
+    enum prf_better better;
+    const double *samples; /* warm-up excluded */
+    size_t n_samples;
+};
+
+/* All values of a series in the order of measuring, borrowed for the call: the metrics
+   of a result one after the other, once with a NULL metric when it has none. In one
+   pass, whatever the number of runs. Not 0 from `visit` stops and is returned. */
+typedef int prf_store_visit_point(const struct prf_point *point, void *arg);
+int prf_store_points(struct prf_store *store, const char *case_id, const char *profiler,
+                     prf_store_visit_point *visit, void *arg, struct prf_error *err);
+
 struct prf_store_info {
     int schema_version;
     long long n_runs, n_results;

@@ -17,6 +17,10 @@ struct prf_store_ops {
     int (*select)(struct prf_store *store, const struct prf_query *query,
                   bool with_profile, prf_store_visit *visit, void *arg,
                   struct prf_error *err);
+    int (*series)(struct prf_store *store, prf_store_visit_series *visit, void *arg,
+                  struct prf_error *err);
+    int (*points)(struct prf_store *store, const char *case_id, const char *profiler,
+                  prf_store_visit_point *visit, void *arg, struct prf_error *err);
     int (*side)(struct prf_store *store, const struct prf_side_query *query,
                 struct prf_side_results *out, struct prf_error *err);
     int (*find_run)(struct prf_store *store, const char *beginning,
