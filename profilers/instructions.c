@@ -60,14 +60,14 @@ enum {
     COUNT_L1_MISSES,
     COUNT_LL_MISSES,
     COUNT_CYCLES,
-    COUNT_CALLS,
     COUNT_OWN,
+    COUNT_CALLS,
 };
 
 struct instructions_row {
     struct prf_rec_site site;
-    int64_t calls;
     int64_t own;
+    int64_t calls;
 };
 
 static int
@@ -235,10 +235,10 @@ static const struct prf_metric instructions_metrics[] = {
     [COUNT_CYCLES] = {"estimated_cycles", "count", PRF_SCOPE_RESULT, PRF_BETTER_LESS,
                       PRF_FOLD_NONE,
                       "instructions + 10 * l1_misses + 100 * ll_misses"},
-    [COUNT_CALLS] = {"calls", "count", PRF_SCOPE_SITE, PRF_BETTER_LESS, PRF_FOLD_NONE,
-                     "how often the C function was called"},
     [COUNT_OWN] = {"own_instructions", "count", PRF_SCOPE_SITE, PRF_BETTER_LESS,
                    PRF_FOLD_NONE, "instructions in the C function itself"},
+    [COUNT_CALLS] = {"calls", "count", PRF_SCOPE_SITE, PRF_BETTER_LESS, PRF_FOLD_NONE,
+                     "how often the C function was called"},
     {NULL},
 };
 

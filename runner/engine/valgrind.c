@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <pyprofiler/backend.h>
 
@@ -129,6 +130,22 @@ valgrind_make_folder(struct prf_valgrind *v, struct prf_scratch *scratch,
     return 0;
 }
 
+/* The program itself where "valgrind" is Debian's script around it: a shell would add
+   the current folder to the environment. */
+static char *
+valgrind_find(void)
+{
+    char *program = prf_path_find_program("valgrind");
+    char *inner = NULL;
+    if (program != NULL && asprintf(&inner, "%s.bin", program) >= 0 &&
+        access(inner, X_OK) == 0) {
+        free(program);
+        return inner;
+    }
+    free(inner);
+    return program;
+}
+
 static void
 valgrind_command(struct prf_valgrind *v, const struct prf_supervision *sv,
                  const char *program, bool cache, struct words *w)
@@ -190,7 +207,7 @@ int
 prf_valgrind_prepare(struct prf_valgrind *valgrind, const struct prf_supervision *sv,
                      const json_t *options, struct prf_error *err)
 {
-    char *program = prf_path_find_program("valgrind");
+    char *program = valgrind_find();
     const char *cache = json_string_value(json_object_get(options, "cache"));
     struct words command = words_begin(&valgrind->arena);
     struct words environment = words_begin(&valgrind->arena);
