@@ -49,6 +49,7 @@ struct instructions {
     const char *prefix; /* of callgrind's files; borrowed from the environment */
     pid_t pid;          /* in their names */
     uint64_t n_started;
+    uint64_t n_before; /* files that callgrind had written before */
     uint64_t n_dumped;
     bool counting;
 };
@@ -63,6 +64,9 @@ enum {
     COUNT_OWN,
     COUNT_CALLS,
 };
+
+/* Callgrind numbers its files for as long as the process lives. Protected by the GIL. */
+static uint64_t instructions_n_files;
 
 struct instructions_row {
     struct prf_rec_site site;
@@ -98,6 +102,7 @@ instructions_open(void *state, const struct prf_session *session, struct prf_err
     (void)session;
     st->prefix = getenv(PRF_VALGRIND_OUT);
     st->pid = getpid();
+    st->n_before = instructions_n_files;
     if (!RUNNING_ON_VALGRIND || st->prefix == NULL) {
         return prf_fail(err, PRF_EUNAVAILABLE,
                         "instructions are counted in a process that pyprofiler-run "
@@ -132,6 +137,7 @@ instructions_stop(void *state, const struct prf_round *round, struct prf_error *
         CALLGRIND_DUMP_STATS;
         st->counting = false;
         st->n_dumped++;
+        instructions_n_files++;
     }
     (void)round;
     (void)err;
@@ -202,7 +208,7 @@ instructions_collect(void *state, struct prf_sink *sink, struct prf_error *err)
         struct prf_callgrind_dump dump;
         char path[4096];
         snprintf(path, sizeof path, "%s.%d.%llu", st->prefix, (int)st->pid,
-                 (unsigned long long)i);
+                 (unsigned long long)(st->n_before + i));
         rc = prf_callgrind_dump_read(&dump, path, err);
         if (rc == 0) {
             instructions_add_samples(&dump, &samples);
@@ -211,6 +217,7 @@ instructions_collect(void *state, struct prf_sink *sink, struct prf_error *err)
             instructions_add_functions(st, &dump, sink);
         }
         prf_callgrind_dump_release(&dump);
+        unlink(path);
     }
     return rc;
 }
