@@ -10,6 +10,7 @@ import sys
 import pytest
 
 import prf_host
+from host_tools import profile
 
 WHY = dict(prf_host.backends())["instructions"]
 FOLDER = pathlib.Path(__file__).resolve().parent
@@ -53,15 +54,30 @@ def under_callgrind(folder, command, *more):
         env=env, capture_output=True, text=True)
 
 
-@pytest.fixture
-def evaluate(tmp_path):
+def evaluate(folder, expression, *more):
     """The value of an expression in a process under callgrind."""
-    def evaluate(expression, *more):
-        program = PROGRAM.format(folder=str(FOLDER), expression=expression)
-        done = under_callgrind(tmp_path, ["-c", program], *more)
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout.splitlines()[-1])
-    return evaluate
+    program = PROGRAM.format(folder=str(FOLDER), expression=expression)
+    done = under_callgrind(folder, ["-c", program], *more)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+# All in one process, which takes long to start.
+FACTS = """{
+    "loops": [count(loop, n, warmup=3) for n in (10000, 20000, 30000)],
+    "rounds": count(loop, 1000, rounds=4, warmup=2),
+    "cold": count(recursion, 12, warmup=0),
+    "warm": count(recursion, 12, warmup=3),
+    "generators": count(generators, 100),
+    "all": count(strings, 500, functions=1000),
+    "three": count(strings, 500, functions=3),
+    "none": count(strings, 500, functions=0),
+}"""
+
+
+@pytest.fixture(scope="module")
+def facts(tmp_path_factory):
+    return evaluate(tmp_path_factory.mktemp("facts"), FACTS)
 
 
 def values(recording, metric="instructions"):
@@ -75,44 +91,40 @@ def test_conformance(tmp_path):
     assert " passed" in done.stdout and "skipped" not in done.stdout
 
 
-def test_twice_as_much_is_twice_the_difference(evaluate):
+def test_twice_as_much_is_twice_the_difference(facts):
     """Ten thousand turns more cost the same, wherever they are added."""
-    one, two, three = (values(r)[0] for r in evaluate(
-        "[count(loop, n, warmup=3) for n in (10000, 20000, 30000)]"))
+    one, two, three = (values(r)[0] for r in facts["loops"])
     assert one > 10 * 10000
     assert three - two == pytest.approx(two - one, rel=1e-3)
 
 
-@pytest.mark.parametrize("body", ["loop", "recursion", "generators", "strings"])
-def test_repeats_are_identical(evaluate, body):
-    first, again = (values(evaluate(f"count({body}, 15)")) for _ in range(2))
-    assert first == again and first[0] > 1000
+def test_repeats_are_identical(facts, tmp_path_factory):
+    again = evaluate(tmp_path_factory.mktemp("again"), FACTS)
+    assert again == facts
+    assert values(facts["generators"])[0] > 1000
 
 
-def test_rounds_are_samples(evaluate):
-    recording = evaluate("count(loop, 1000, rounds=4, warmup=2)")
-    samples = values(recording)
+def test_rounds_are_samples(facts):
+    samples = values(facts["rounds"])
     assert len(samples) == 4
     assert samples[2] == samples[3]  # all caches of the interpreter are warm then
 
 
-def test_without_warmup_it_takes_more(evaluate):
-    cold, warm = evaluate("[count(recursion, 12, warmup=n) for n in (0, 3)]")
-    assert values(cold)[0] > values(warm)[0]
+def test_without_warmup_it_takes_more(facts):
+    assert values(facts["cold"])[0] > values(facts["warm"])[0]
 
 
-def test_functions_of_the_interpreter(evaluate):
-    recording = evaluate("count(strings, 500, functions=1000)")
-    own = {row["code"][2]: row["own_instructions"] for row in recording["sites"]}
-    assert sum(own.values()) == values(recording)[0]
-    assert any(name.startswith("PyUnicode_") or name.startswith("_PyUnicode") for name in own)
-    few = evaluate("count(strings, 500, functions=3)")
-    assert len(few["sites"]) == 3 and values(few) == values(recording)
-    assert evaluate("count(loop, 5, functions=0)")["sites"] == []
+def test_functions_of_the_interpreter(facts):
+    own = {row["code"][2]: row["own_instructions"] for row in facts["all"]["sites"]}
+    assert sum(own.values()) == values(facts["all"])[0]
+    assert any(name.startswith(("PyUnicode_", "_PyUnicode")) for name in own)
+    three = [row["own_instructions"] for row in facts["three"]["sites"]]
+    assert len(three) == 3 and three == sorted(three, reverse=True)
+    assert facts["none"]["sites"] == [] and values(facts["none"])[0] > 1000
 
 
-def test_caches(evaluate):
-    recording = evaluate("count(strings, 500)", "--cache-sim=yes")
+def test_caches(tmp_path):
+    recording = evaluate(tmp_path, "count(strings, 500)", "--cache-sim=yes")
     one = {name: values(recording, name)[0] for name in recording["metrics"]}
     assert one["instructions"] > one["data_reads"] > one["data_writes"] > one["l1_misses"] > 0
     assert one["estimated_cycles"] == (one["instructions"] + 10 * one["l1_misses"]
@@ -120,7 +132,5 @@ def test_caches(evaluate):
 
 
 def test_not_under_valgrind():
-    from host_tools import profile
-
     with pytest.raises(RuntimeError, match="starts under valgrind"):
         profile("instructions", lambda: None)
