@@ -39,8 +39,8 @@ dump_add(struct place *at, const char *object, const char *name)
 static void
 dump_take_events(struct prf_callgrind_dump *d, char *words)
 {
-    for (char *word;
-         (word = strsep(&words, " ")) != NULL && d->n_events < PRF_CALLGRIND_EVENTS_MAX;) {
+    for (char *word; (word = strsep(&words, " ")) != NULL &&
+                     d->n_events < PRF_CALLGRIND_EVENTS_MAX;) {
         if (*word != '\0') {
             d->events[d->n_events++] = word;
         }

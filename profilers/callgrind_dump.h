@@ -18,7 +18,7 @@ struct prf_callgrind_function {
 };
 
 struct prf_callgrind_dump {
-    char *text; /* the file; all texts are in it */
+    char *text;                                   /* the file; all texts are in it */
     const char *events[PRF_CALLGRIND_EVENTS_MAX]; /* "Ir" "Dr" ... */
     int64_t totals[PRF_CALLGRIND_EVENTS_MAX];
     size_t n_events;

@@ -65,7 +65,8 @@ enum {
     COUNT_CALLS,
 };
 
-/* Callgrind numbers its files for as long as the process lives. Protected by the GIL. */
+/* Callgrind numbers its files for as long as the process lives. Protected by the GIL.
+ */
 static uint64_t instructions_n_files;
 
 struct instructions_row {
@@ -168,7 +169,8 @@ instructions_add_samples(const struct prf_callgrind_dump *dump, struct prf_rows 
         ll_misses += prf_callgrind_dump_total(dump, ll[i]);
     }
     prf_sink_sample(rows, COUNT_READS, 0, (double)prf_callgrind_dump_total(dump, "Dr"));
-    prf_sink_sample(rows, COUNT_WRITES, 0, (double)prf_callgrind_dump_total(dump, "Dw"));
+    prf_sink_sample(rows, COUNT_WRITES, 0,
+                    (double)prf_callgrind_dump_total(dump, "Dw"));
     prf_sink_sample(rows, COUNT_L1_MISSES, 0, (double)l1_misses);
     prf_sink_sample(rows, COUNT_LL_MISSES, 0, (double)ll_misses);
     prf_sink_sample(rows, COUNT_CYCLES, 0,
@@ -240,8 +242,7 @@ static const struct prf_metric instructions_metrics[] = {
     [COUNT_LL_MISSES] = {"ll_misses", "count", PRF_SCOPE_RESULT, PRF_BETTER_LESS,
                          PRF_FOLD_NONE, "misses of the simulated last cache"},
     [COUNT_CYCLES] = {"estimated_cycles", "count", PRF_SCOPE_RESULT, PRF_BETTER_LESS,
-                      PRF_FOLD_NONE,
-                      "instructions + 10 * l1_misses + 100 * ll_misses"},
+                      PRF_FOLD_NONE, "instructions + 10 * l1_misses + 100 * ll_misses"},
     [COUNT_OWN] = {"own_instructions", "count", PRF_SCOPE_SITE, PRF_BETTER_LESS,
                    PRF_FOLD_NONE, "instructions in the C function itself"},
     [COUNT_CALLS] = {"calls", "count", PRF_SCOPE_SITE, PRF_BETTER_LESS, PRF_FOLD_NONE,

@@ -28,8 +28,7 @@ prf_engine_deadline(int64_t limit_ns)
 static int64_t
 engine_limit(const struct prf_engine *engine, int64_t limit_ns)
 {
-    return prf_clock_ns() +
-           limit_ns * (engine->valgrind != NULL ? VALGRIND_FACTOR : 1);
+    return prf_clock_ns() + limit_ns * (engine->valgrind != NULL ? VALGRIND_FACTOR : 1);
 }
 
 /* --- starting a worker ----------------------------------------------------------- */

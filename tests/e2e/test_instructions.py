@@ -78,19 +78,19 @@ def test_same_number_wherever_it_is_started(each):
     first = counts(each.run_json("cases.py", "instructions"))
     assert len(first) == 2 and min(first.values()) > 10000
     more = {"A_VARIABLE": "x" * 5000, "COLUMNS": "217", "PYTHONHASHSEED": "7"}
-    assert counts(each.run_json("cases.py", "instructions", env=more)) == first
     below = each.path / "a" / "folder" / "below"
     below.mkdir(parents=True)
-    assert counts(each.run_json("../../../cases.py", "instructions", cwd=below)) == first
-    assert counts(each.run_json("cases.py", "--isolation=exec", "instructions")) == first
+    again = each.run_json("../../../cases.py", "--isolation=exec", "instructions", env=more,
+                          cwd=below)
+    assert counts(again) == first
 
 
 def test_another_hash_seed_is_exact_too(project):
     write(project, "cases.py", CASES)
-    seeded = [counts(project.run_json("cases.py::Sums::words", "--hash-seed=5",
+    seeded = [counts(project.run_json("cases.py::Sums::profile_words", "--hash-seed=5",
                                       "instructions")) for _ in range(2)]
     assert seeded[0] == seeded[1]
-    assert seeded[0] != counts(project.run_json("cases.py::Sums::words", "instructions"))
+    assert seeded[0] != counts(project.run_json("cases.py::Sums::profile_words", "instructions"))
 
 
 def test_in_the_users_executable(project):
@@ -102,7 +102,7 @@ def test_in_the_users_executable(project):
 
 def test_with_caches(project):
     write(project, "cases.py", CASES)
-    metrics = project.run_json("cases.py::Sums::sum", "instructions",
+    metrics = project.run_json("cases.py::Sums::profile_sum", "instructions",
                                "--cache").json["results"][0]["metrics"]
     value = {name: metric["value"] for name, metric in metrics.items()}
     assert value["instructions"] > value["data_reads"] > value["data_writes"] > 0
@@ -112,33 +112,51 @@ def test_with_caches(project):
 
 def test_rounds_functions_and_warmup(project):
     write(project, "cases.py", CASES)
-    result = project.run_json("cases.py::Sums::sum", "instructions", "--rounds=3",
+    result = project.run_json("cases.py::Sums::profile_sum", "instructions", "--rounds=3",
                               "--warmup=2", "--functions=5").json["results"][0]
     assert result["metrics"]["instructions"]["n"] == 3
     assert len(result["sites"]) == 5
 
 
-def test_hostile_cases(project):
+def hostile(project, name, *args, **how):
     write(project, "hostile.py", HOSTILE)
-    env = {"NEEDED": "yes", "NOT_NEEDED": "yes"}
-    run = project.run_json("hostile.py", "--timeout=20s", "instructions", "--keep-env=NEEDED",
-                           env=env)
-    found = {r["case"].rpartition("_")[2]: r for r in run.json["results"]}
-    assert {name: r["status"] for name, r in found.items()} == {
-        "abort": "crashed", "exit": "crashed", "fork": "ok", "hang": "timeout",
-        "ill": "crashed", "raise": "failed", "variables": "ok"}
-    assert found["abort"]["signal"] == "SIGABRT"
-    assert "valgrind does not know" in found["ill"]["reason"]
-    variables = found["variables"]["output"].split()[0].split(",")
-    assert "NEEDED" in variables and "NOT_NEEDED" not in variables and "PATH" in variables
-    assert not list(project.path.glob("*core*"))
+    run = project.run_json(f"hostile.py::Hostile::profile_{name}", "--timeout=30s",
+                           "instructions", *args, **how)
+    assert [p.name for p in project.path.iterdir() if "core" in p.name] == []
     assert not list(project.path.glob("callgrind*"))
+    return run.json["results"][0]
+
+
+@pytest.mark.parametrize("name, status, reason", [
+    ("abort", "crashed", "SIGABRT"),
+    ("exit", "crashed", "exit code 3"),
+    ("ill", "crashed", "valgrind does not know"),
+    ("raise", "failed", "on purpose"),
+    ("hang", "timeout", "--timeout"),
+])
+def test_case_that_ends_badly(project, name, status, reason):
+    result = hostile(project, name)
+    assert result["status"] == status and reason in result["reason"]
+
+
+def test_children_are_not_counted(project):
+    """The child of this case takes some hundred thousand instructions."""
+    result = hostile(project, "fork")
+    assert result["status"] == "ok"
+    assert result["metrics"]["instructions"]["value"] < 100000
+
+
+def test_small_environment(project):
+    env = {"NEEDED": "yes", "NOT_NEEDED": "yes"}
+    result = hostile(project, "variables", "--keep-env=NEEDED", env=env)
+    variables = result["output"].split()[0].split(",")
+    assert "NEEDED" in variables and "NOT_NEEDED" not in variables and "PATH" in variables
 
 
 def test_plain_profilers_beside_it(project):
     """The worker under valgrind is for its own runs only."""
     write(project, "cases.py", CASES)
-    run = project.run_json("cases.py", "instructions,stopwatch", "--quick")
+    run = project.run_json("cases.py", "instructions,stopwatch", "--rounds=2")
     assert [r["status"] for r in run.json["results"]] == ["ok"] * 4, run
 
 
