@@ -36,6 +36,7 @@ libsqlite3-dev: pkg-config --exists sqlite3
 libjansson-dev: pkg-config --exists jansson
 libzstd-dev: pkg-config --exists libzstd
 libgraphviz-dev: pkg-config --exists libgvc
+valgrind: test -x "$$(command -v valgrind)" && cc -E -x c -include valgrind/callgrind.h /dev/null
 endef
 define NEEDED_TO_TEST
 libcmocka-dev: pkg-config --exists cmocka
@@ -43,7 +44,6 @@ python3-pytest: $(SYSTEM_PYTHON) -c "import pytest"
 python3-venv: $(SYSTEM_PYTHON) -c "import ensurepip"
 git: git --version
 graphviz: dot -V
-valgrind: command -v callgrind_annotate
 endef
 define NEEDED_TO_INSTALL
 go-md2man: command -v go-md2man
@@ -157,6 +157,7 @@ bench:
 	$(SYSTEM_PYTHON) tests/bench/bench_callgraph.py --build build/bench --pyperformance "$$programs" "$${venvs[@]}" || rc=1
 	$(SYSTEM_PYTHON) tests/bench/bench_tracemalloc.py --build build/bench --pyperformance "$$programs" "$${venvs[@]}" || rc=1
 	$(SYSTEM_PYTHON) tests/bench/bench_line.py --build build/bench --pyperformance "$$programs" "$${venvs[@]}" || rc=1
+	$(SYSTEM_PYTHON) tests/bench/bench_instructions.py --run build/bench/bin/pyprofiler-run "$${venvs[@]}" || rc=1
 	$(SYSTEM_PYTHON) tests/bench/bench_memory_line.py --build build/bench --pyperformance "$$programs" "$${venvs[@]}" || rc=1
 	exit $$rc
 

@@ -50,7 +50,14 @@ enum prf_cap {
     PRF_CAP_ROUNDS = 1,    /* asks for more than one round, and for loops in a round */
     PRF_CAP_INTERPOSE = 2, /* needs the launcher's interposition */
     PRF_CAP_EXCLUSIVE = 4, /* cannot run in the zygote: needs a process of its own */
+    /* A process of its own, started under valgrind's callgrind in a fixed environment.
+       The runner heeds two of its options: the flag "cache" asks callgrind to simulate
+       caches, the list "keep-env" names variables of the user's to hand on. The
+       variable PRF_VALGRIND_OUT says where callgrind's files go. */
+    PRF_CAP_VALGRIND = 8,
 };
+
+#define PRF_VALGRIND_OUT "PYPROFILER_CALLGRIND_OUT"
 
 struct prf_session {
     struct prf_sink *sink;

@@ -174,6 +174,7 @@ describe_profiler(struct prf_arena *arena, const json_t *object,
     out->available = !json_is_false(json_object_get(object, "available"));
     out->registered = json_is_true(json_object_get(object, "registered"));
     out->exclusive = describe_has(json_object_get(object, "caps"), "exclusive");
+    out->valgrind = describe_has(json_object_get(object, "caps"), "valgrind");
     if (out->aliases == NULL) {
         return prf_fail(err, PRF_ENOMEM, "out of memory");
     }

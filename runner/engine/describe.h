@@ -25,6 +25,7 @@ struct prf_profiler {
     bool available;
     bool registered;            /* by a case file or a plugin module */
     bool exclusive;             /* needs a process of its own */
+    bool valgrind;              /* and that under valgrind, see PRF_CAP_VALGRIND */
     struct prf_option *options; /* offsets mean nothing here */
     struct prf_profiler_metric *metrics;
     size_t n_metrics;

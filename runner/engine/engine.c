@@ -12,14 +12,23 @@
 #include "children.h"
 #include "interrupt.h"
 #include "path.h"
+#include "valgrind.h"
 
 #define HELLO_LIMIT_NS (20LL * 1000000000)
 #define READY_LIMIT_NS (30LL * 1000000000)
+#define VALGRIND_FACTOR 10 /* how much longer all that may take under it */
 
 int64_t
 prf_engine_deadline(int64_t limit_ns)
 {
     return limit_ns <= 0 ? -1 : prf_clock_ns() + limit_ns;
+}
+
+/* The moment at which a step of ours, not of the user's code, has taken too long. */
+static int64_t
+engine_limit(const struct prf_engine *engine, int64_t limit_ns)
+{
+    return prf_clock_ns() + limit_ns * (engine->valgrind != NULL ? VALGRIND_FACTOR : 1);
 }
 
 /* --- starting a worker ----------------------------------------------------------- */
@@ -118,13 +127,16 @@ prf_engine_start(struct prf_engine *engine, const struct prf_supervision *sv,
         return rc;
     }
     setup.log = engine->log;
+    if (engine->valgrind != NULL) {
+        prf_valgrind_apply(engine->valgrind, &setup);
+    }
     rc = prf_worker_start(&engine->worker, &setup, err);
     engine->running = rc == 0;
     if (rc < 0) {
         return rc;
     }
-    int event = prf_worker_receive(&engine->worker, prf_clock_ns() + HELLO_LIMIT_NS, 0,
-                                   &hello, err);
+    int event = prf_worker_receive(
+        &engine->worker, engine_limit(engine, HELLO_LIMIT_NS), 0, &hello, err);
     rc = event == PRF_WORKER_MESSAGE ? engine_take_hello(engine, hello, err)
                                      : prf_engine_fail(engine, event, "starting", err);
     json_decref(hello);
@@ -153,8 +165,8 @@ engine_init(struct prf_engine *engine, struct prf_error *err)
     if (rc < 0) {
         return rc;
     }
-    int event = prf_worker_receive(&engine->worker, prf_clock_ns() + READY_LIMIT_NS, 0,
-                                   &answer, err);
+    int event = prf_worker_receive(
+        &engine->worker, engine_limit(engine, READY_LIMIT_NS), 0, &answer, err);
     if (event != PRF_WORKER_MESSAGE) {
         rc = prf_engine_fail(engine, event, "starting Python", err);
     } else if (strcmp(prf_message_type(answer), "ready") != 0) {
@@ -316,7 +328,8 @@ prf_engine_import(struct prf_engine *engine, const struct prf_target *target,
 int
 prf_engine_ensure(struct prf_engine *engine, bool fresh, struct prf_error *err)
 {
-    if (engine->running && (engine->worker.ended || (fresh && engine->n_runs > 0))) {
+    if (engine->running && (engine->worker.ended || (fresh && engine->n_runs > 0) ||
+                            engine->valgrind != NULL)) {
         prf_engine_stop(engine, PRF_ENGINE_QUIT_NS);
     }
     if (engine->running && engine->imported) {

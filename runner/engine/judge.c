@@ -63,10 +63,13 @@ judge_during(struct prf_result *result)
 }
 
 static const char *
-judge_signal_hint(int signo)
+judge_signal_hint(const struct prf_outcome *outcome)
 {
-    return signo == SIGKILL
-               ? " (by another process, or by the kernel because memory ran out)"
+    if (outcome->signal == SIGKILL) {
+        return " (by another process, or by the kernel because memory ran out)";
+    }
+    return outcome->valgrind && outcome->signal == SIGILL
+               ? " (by an instruction that valgrind does not know)"
                : "";
 }
 
@@ -80,7 +83,7 @@ judge_signal(struct prf_result *result, const struct prf_outcome *outcome)
     result->reason =
         prf_result_text(result, "%s ended by %s%s%s",
                         outcome->worker_lost ? "the worker was" : "the process was",
-                        name, judge_during(result), judge_signal_hint(outcome->signal));
+                        name, judge_during(result), judge_signal_hint(outcome));
 }
 
 static void

@@ -13,6 +13,7 @@ struct prf_outcome {
     int signal;       /* that ended the process, 0: none */
     bool timed_out;   /* we ended it at the limit */
     bool worker_lost; /* the zygote ended, not (only) the case */
+    bool valgrind;    /* it ran under valgrind */
     int64_t limit_ns;
     int n_left;        /* processes it left behind, killed */
     const char *fault; /* faulthandler's text, "" or NULL: none */

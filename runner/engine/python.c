@@ -56,24 +56,6 @@ static const char ask_script[] =
     "            import json\n"
     "            put('config', json.dumps(table, default=str))\n";
 
-static char *
-python_in_path(const char *name)
-{
-    const char *path = getenv("PATH");
-    char *copy = strdup(path == NULL ? "/usr/local/bin:/usr/bin:/bin" : path);
-    char *found = NULL, *rest = copy;
-    for (char *dir; found == NULL && (dir = strsep(&rest, ":")) != NULL;) {
-        char *candidate = prf_path_join(*dir == '\0' ? "." : dir, name);
-        if (candidate != NULL && access(candidate, X_OK) == 0 &&
-            !prf_path_is_dir(candidate)) {
-            found = prf_path_absolute(candidate);
-        }
-        free(candidate);
-    }
-    free(copy);
-    return found;
-}
-
 /* `folder`/bin/python when it can be executed, or NULL. */
 static char *
 python_in_venv(const char *folder)
@@ -115,7 +97,7 @@ python_asked(const struct prf_python_choice *choice, char **out, struct prf_erro
         char name[64];
         bool number = isdigit((unsigned char)asked[0]) != 0;
         snprintf(name, sizeof name, "%s%s", number ? "python" : "", asked);
-        *out = python_in_path(name);
+        *out = prf_path_find_program(name);
         if (*out == NULL && !prf_path_exists(asked)) {
             return prf_fail(err, PRF_EUSAGE, "%s: no '%s' on PATH", choice->source,
                             name);
@@ -169,7 +151,7 @@ prf_python_choose(const struct prf_python_choice *choice, char **out,
     *out = python_beside(choice->near, choice->root);
     if (*out == NULL) {
         *source = "PATH";
-        *out = python_in_path("python3");
+        *out = prf_path_find_program("python3");
     }
     if (*out == NULL) {
         return prf_fail(

@@ -40,7 +40,7 @@ prf_scratch_file(struct prf_scratch *scratch, const char *kind, char **path,
                  struct prf_error *err)
 {
     char *name = NULL;
-    if (asprintf(&name, "%s/%u.%s", scratch->folder, scratch->n++, kind) < 0) {
+    if (asprintf(&name, "%s/%06u.%s", scratch->folder, scratch->n++, kind) < 0) {
         return prf_fail(err, PRF_ENOMEM, "out of memory");
     }
     int fd = open(name, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);

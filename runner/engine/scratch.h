@@ -14,7 +14,8 @@ struct prf_scratch {
 /* Under $TMPDIR, readable by us only. PRF_EIO, PRF_ENOMEM. */
 int prf_scratch_open(struct prf_scratch *scratch, struct prf_error *err);
 
-/* An empty new file `<n>.<kind>`; *path is the caller's. */
+/* An empty new file `<n>.<kind>`, n always as long,
+   so that counting instructions does not see it; *path is the caller's. */
 int prf_scratch_file(struct prf_scratch *scratch, const char *kind, char **path,
                      struct prf_error *err);
 

@@ -19,6 +19,7 @@
 #include "interrupt.h"
 #include "path.h"
 #include "reader.h"
+#include "valgrind.h"
 
 #define SECOND_NS 1000000000
 #define FORK_LIMIT_NS (30LL * SECOND_NS)
@@ -267,7 +268,9 @@ engine_measure(struct prf_engine *engine, const struct prf_item *item, json_t *o
                bool exec, struct prf_measured *out, struct prf_error *err)
 {
     struct run_files files = {0};
-    struct prf_outcome outcome = {.code = -1, .limit_ns = engine->sv->timeout_ns};
+    struct prf_outcome outcome = {.code = -1,
+                                  .limit_ns = engine->sv->timeout_ns,
+                                  .valgrind = engine->valgrind != NULL};
     struct run_wait w = {
         .engine = engine,
         .outcome = &outcome,
@@ -335,13 +338,28 @@ engine_lost(struct prf_engine *engine, struct prf_measured *out, struct prf_erro
     return 0;
 }
 
+/* Does the item want a worker under valgrind? */
+static int
+engine_choose(struct prf_engine *engine, const struct prf_item *item,
+              const json_t *options, struct prf_valgrind *valgrind,
+              struct prf_error *err)
+{
+    if (!item->profiler->valgrind) {
+        return 0;
+    }
+    engine->valgrind = valgrind;
+    return prf_valgrind_prepare(valgrind, engine->sv, options, err);
+}
+
 int
 prf_engine_run(struct prf_engine *engine, const struct prf_item *item, json_t *options,
                struct prf_measured *out, struct prf_error *err)
 {
     enum prf_isolation isolation = engine->sv->isolation;
     bool threads = engine->file.n_threads > 1 && isolation == PRF_ISOLATION_FORK;
-    bool exec = isolation == PRF_ISOLATION_EXEC || item->profiler->exclusive || threads;
+    bool exec = isolation == PRF_ISOLATION_EXEC || item->profiler->exclusive ||
+                item->profiler->valgrind || threads;
+    struct prf_valgrind valgrind = {0};
     struct prf_result *r = &out->result;
     int rc = 0;
     *out = (struct prf_measured){0};
@@ -352,7 +370,8 @@ prf_engine_run(struct prf_engine *engine, const struct prf_item *item, json_t *o
     } else if (item->wrong != NULL) {
         r->status = PRF_STATUS_ERROR;
         r->reason = prf_result_text(r, "%s", item->wrong);
-    } else if (prf_engine_ensure(engine, exec, err) < 0 || engine->failed) {
+    } else if (engine_choose(engine, item, options, &valgrind, err) < 0 ||
+               prf_engine_ensure(engine, exec, err) < 0 || engine->failed) {
         rc = engine_lost(engine, out, err);
     } else {
         rc = engine_measure(engine, item, options, exec, out, err);
@@ -360,6 +379,8 @@ prf_engine_run(struct prf_engine *engine, const struct prf_item *item, json_t *o
             rc = engine_lost(engine, out, err);
         }
     }
+    engine->valgrind = NULL;
+    prf_valgrind_release(&valgrind);
     for (const char **note = item->notes; rc == 0 && *note != NULL; note++) {
         prf_result_note(r, "%s", *note);
     }

@@ -37,9 +37,12 @@ struct prf_supervision {
     const char *foreign_root, *own_root;
 };
 
+struct prf_valgrind; /* valgrind.h */
+
 /* Ready: the import was good. Failed: `failure` is a result that says why. */
 struct prf_engine {
     const struct prf_supervision *sv;
+    const struct prf_valgrind *valgrind; /* the next worker starts under it; or NULL */
     const struct prf_target *target;
     struct prf_worker worker;
     struct prf_profilers profilers;

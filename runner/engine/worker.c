@@ -48,7 +48,7 @@ worker_environment(const struct prf_worker_setup *setup)
 {
     const char *const *more = setup->environment;
     size_t n = 0, n_more = 0;
-    while (environ[n] != NULL) {
+    while (!setup->bare && environ[n] != NULL) {
         n++;
     }
     while (more != NULL && more[n_more] != NULL) {

@@ -27,6 +27,7 @@ struct prf_worker_setup {
     const char *cwd; /* NULL: ours */
     const char *const *environment; /* "NAME=value", instead of ours by that name; ends
                                        with NULL; NULL: none */
+    bool bare;                      /* `environment` is all there is: nothing of ours */
     const char *const *wrapper; /* a program (a path) and its first arguments, which is
                                    given the worker's command line; NULL: none */
     int cpu; /* the worker and its children run there only: its number + 1; 0: anywhere

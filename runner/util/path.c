@@ -218,3 +218,21 @@ prf_path_remove_tree(const char *path)
         rmdir(path);
     }
 }
+
+char *
+prf_path_find_program(const char *name)
+{
+    const char *path = getenv("PATH");
+    char *copy = strdup(path == NULL ? "/usr/local/bin:/usr/bin:/bin" : path);
+    char *found = NULL, *rest = copy;
+    for (char *dir; found == NULL && (dir = strsep(&rest, ":")) != NULL;) {
+        char *candidate = prf_path_join(*dir == '\0' ? "." : dir, name);
+        if (candidate != NULL && access(candidate, X_OK) == 0 &&
+            !prf_path_is_dir(candidate)) {
+            found = prf_path_absolute(candidate);
+        }
+        free(candidate);
+    }
+    free(copy);
+    return found;
+}

@@ -22,6 +22,9 @@ char *prf_path_relative(const char *path, const char *root);
 bool prf_path_exists(const char *path);
 bool prf_path_is_dir(const char *path);
 
+/* The absolute path of a program on PATH; NULL: there is none. */
+char *prf_path_find_program(const char *name);
+
 /* Make a folder and its parents. PRF_EIO. */
 int prf_path_mkdirs(const char *path, struct prf_error *err);
 

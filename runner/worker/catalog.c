@@ -183,6 +183,7 @@ catalog_caps(uint32_t caps)
         {PRF_CAP_ROUNDS, "rounds"},
         {PRF_CAP_INTERPOSE, "interpose"},
         {PRF_CAP_EXCLUSIVE, "exclusive"},
+        {PRF_CAP_VALGRIND, "valgrind"},
     };
     json_t *list = json_array();
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {

@@ -377,6 +377,10 @@ prf_zygote_serve(int control, const char *host)
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     pthread_atfork(NULL, NULL, order_detach_fork);
+    /* Objects are freed in the order of their hashes: with a seed of chance the heap
+       would be another one each time, and with it the instructions that a case takes.
+     */
+    json_object_seed(1);
     prf_clock_init();
     prf_catalog_load();
     int rc = zygote_say_hello(&z, &err);

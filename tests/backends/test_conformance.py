@@ -9,7 +9,11 @@ import pytest
 import prf_host
 from host_tools import profile, raising_profile
 
-AVAILABLE = [name for name, why in prf_host.backends() if why is None]
+# In a process under valgrind (see test_instructions.py) what needs it, else the others.
+UNDER_VALGRIND = ["instructions"]
+HERE = "PYPROFILER_CALLGRIND_OUT" in os.environ
+AVAILABLE = [name for name, why in prf_host.backends()
+             if why is None and (name in UNDER_VALGRIND) == HERE]
 QUICK = {"stopwatch": {"rounds": "2", "warmup": "0", "max-time": "20ms"}}
 
 
@@ -23,7 +27,8 @@ def work():
 
 
 def test_there_are_backends():
-    assert {"stopwatch", "call", "tracer", "passthrough"} <= set(AVAILABLE)
+    assert HERE or {"stopwatch", "call", "tracer", "passthrough"} <= set(AVAILABLE)
+    assert AVAILABLE
 
 
 def test_open_without_start(backend):
