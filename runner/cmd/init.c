@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "command.h"
+#include "config.h"
 #include "init_project.h"
 #include "init_templates.h"
 #include "init_write.h"
@@ -32,13 +33,18 @@ static const struct prf_option init_table[] = {
      .help = "write our own files again; others are never overwritten"},
     {PRF_OPT_FLAG, 'n', "dry-run", NULL, AT(dry_run),
      .help = "say what would be done, and do nothing"},
+    PRF_OPTIONS_END,
+};
+
+static const struct prf_option init_python[] = {
     {PRF_OPT_STRING, 0, "python", NULL, AT(python), .unit = "PYTHON",
-     .help = "interpreter that looks at the project; as for run"},
+     .help = "reads the project; as for run"},
     PRF_OPTIONS_END,
 };
 
 static const struct prf_option_group init_groups[] = {
-    {"options", init_table, 0},
+    {"what to write", init_table, 0},
+    {"interpreter", init_python, 0},
     {"general", prf_general_table, AT(general)},
     {NULL},
 };
@@ -308,9 +314,13 @@ init_main(const struct prf_command *self, int argc, char **argv)
         prf_say_help(stdout, self, "pyprofiler init");
         rc = 0;
     } else if (rc >= 0) {
+        static const struct prf_option_group only_python[] = {
+            {"interpreter", init_python, 0}, {NULL}};
         in.writer.flags = init_flags(&o);
-        rc = prf_init_project_find(words[0] == NULL ? "." : words[0], o.python,
-                                   &in.project, &err);
+        rc = prf_config_environment(only_python, &layers, &o, &err);
+        rc = rc < 0 ? rc
+                    : prf_init_project_find(words[0] == NULL ? "." : words[0], o.python,
+                                            &in.project, &err);
         rc = rc < 0 ? rc : init_go(&in, o.github);
     }
     prf_init_project_release(&in.project);
