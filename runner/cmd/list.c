@@ -44,12 +44,13 @@ list_names(const char *const *names)
 static json_t *
 list_case(const struct prf_case *c)
 {
-    return json_pack("{s:s, s:s, s:s, s:s?, s:s, s:i, s:b, s:s?, s:s?, s:o, s:o}", "id",
-                     c->id, "class", c->class_name, "method", c->method, "params",
+    return json_pack("{s:s, s:s, s:s, s:s?, s:s, s:i, s:b, s:s?, s:s?, s:o, s:o, s:o?}",
+                     "id", c->id, "class", c->class_name, "method", c->method, "params",
                      c->params, "file", c->file, "line", c->line, "async", c->async,
                      "doc", c->doc, "skip", c->skip, "accept",
                      c->accept == NULL ? json_null() : list_names(c->accept), "reject",
-                     list_names(c->reject));
+                     list_names(c->reject), "budget",
+                     c->budget == NULL ? NULL : json_loads(c->budget, 0, NULL));
 }
 
 static void
