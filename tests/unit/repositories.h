@@ -14,13 +14,13 @@
 #include "path.h"
 
 /* libgit2 1.5 forgets what its regular expressions matched, and a list when the search
-   for a merge base fails. The sanitizers ask these functions, if there are any; only
-   the slow unwinder sees through libgit2. */
+   for a merge base or a walk fails. The sanitizers ask these functions, if there are
+   any; only the slow unwinder sees through libgit2. */
 __attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
 const char *
 __lsan_default_suppressions(void)
 {
-    return "leak:libpcre2\nleak:git_merge_base\n";
+    return "leak:libpcre2\nleak:git_merge_base\nleak:git_revwalk_next\n";
 }
 
 __attribute__((visibility("default"))) const char *__asan_default_options(void);
