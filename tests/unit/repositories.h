@@ -23,13 +23,6 @@ __lsan_default_suppressions(void)
     return "leak:libpcre2\nleak:git_merge_base\nleak:git_revwalk_next\n";
 }
 
-__attribute__((visibility("default"))) const char *__asan_default_options(void);
-const char *
-__asan_default_options(void)
-{
-    return "fast_unwind_on_malloc=0";
-}
-
 static char top[] = "/tmp/prf-vcs-XXXXXX";
 
 /* A shell command in the temporary folder; it must succeed. */
