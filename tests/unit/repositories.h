@@ -14,8 +14,8 @@
 #include "path.h"
 
 /* libgit2 1.5 forgets what its regular expressions matched, and a list when the search
-   for a merge base or a walk fails. The sanitizers ask these functions, if there are
-   any; only the slow unwinder sees through libgit2. */
+   for a merge base or a walk fails. The leak sanitizer asks
+   this function, if there is one. */
 __attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
 const char *
 __lsan_default_suppressions(void)
