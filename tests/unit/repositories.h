@@ -14,20 +14,13 @@
 #include "path.h"
 
 /* libgit2 1.5 forgets what its regular expressions matched, and a list when the search
-   for a merge base fails. The sanitizers ask these functions, if there are any; only
-   the slow unwinder sees through libgit2. */
-const char *__lsan_default_suppressions(void);
+   for a merge base or a walk fails. The leak sanitizer asks
+   this function, if there is one. */
+__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
 const char *
 __lsan_default_suppressions(void)
 {
-    return "leak:libpcre2\nleak:git_merge_base\n";
-}
-
-const char *__asan_default_options(void);
-const char *
-__asan_default_options(void)
-{
-    return "fast_unwind_on_malloc=0";
+    return "leak:libpcre2\nleak:git_merge_base\nleak:git_revwalk_next\n";
 }
 
 static char top[] = "/tmp/prf-vcs-XXXXXX";
