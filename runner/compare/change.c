@@ -176,11 +176,12 @@ change_within(const double *sorted, size_t n, const struct change_scale *scale,
 
 /* The side's median in the metric's unit; `sorted` is used as room. */
 static void
-change_find_median(struct change_side *side)
+change_find_median(struct change_side *side, bool lowest)
 {
     const double *values = side->values;
     for (size_t i = 0; i < side->n_processes; i++) {
-        side->sorted[i] = side->medians[i] = change_median(values, side->sizes[i]);
+        side->medians[i] = lowest ? values[0] : change_median(values, side->sizes[i]);
+        side->sorted[i] = side->medians[i];
         values += side->sizes[i];
     }
     change_sort(side->sorted, side->n_processes);
@@ -396,7 +397,7 @@ change_resample_pairs(const struct change_side *base, const struct change_side *
                       double between, struct prf_random *random, double *resamples,
                       size_t n_resamples, unsigned *counts)
 {
-    size_t n = base->n_processes, trim = n / 10;
+    size_t n = base->n_processes, trim = n / 4;
     double observed = (double)n - 1.0;
     double squares = change_squares(differences, n);
     struct change_estimate estimate = {.centre =
@@ -639,8 +640,8 @@ prf_change_measure(const struct prf_side_values *base,
         rc = prf_fail(err, PRF_EUSAGE, "a side has no values to compare");
         goto out;
     }
-    change_find_median(b);
-    change_find_median(x);
+    change_find_median(b, metric->lowest);
+    change_find_median(x, metric->lowest);
     out->base = b->median;
     out->next = x->median;
     out->n_base = b->n;

@@ -13,7 +13,8 @@
    to be too narrow: it is widened by noise to the variance that both sides together and
    the assumption say, the assumption weighing less with every process;
    - the pairs, where processes were measured alternately: the mean of the logarithms of
-     their ratios without the outer tenths, so that drift cancels.
+     their ratios without the outer quarters, so that drift cancels and a process
+     that was disturbed does not count.
 
    Quantiles of the resamples are moved outwards by Student's t over the normal
    distribution ("expanded percentile", Hesterberg 2015), with the degrees of freedom
@@ -79,6 +80,9 @@ struct prf_change_metric {
     /* Both sides were measured alternately, process i of one beside process i of the
        other: pairs are resampled, so that drift of the machine cancels. */
     bool paired;
+    /* A process stands for its lowest value instead of its median: right where whatever
+       disturbs a process only adds, as to time. */
+    bool lowest;
 };
 
 struct prf_change {
@@ -113,6 +117,8 @@ struct prf_change {
    of being within noise. */
 const char *prf_verdict_name(enum prf_verdict verdict, const char *unit,
                              enum prf_better better);
+bool prf_change_is_time(const char *unit);
+
 /* A stable word for machines: "same" "faster" "slower" "within-noise" "inconclusive".
  */
 const char *prf_verdict_word(enum prf_verdict verdict);

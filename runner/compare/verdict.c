@@ -30,8 +30,8 @@ prf_change_detectable(const struct prf_change *change, double alpha, double thre
     return expm1(fmax(level, log1p(fmax(threshold, 0.0))) + power);
 }
 
-static bool
-verdict_is_time(const char *unit)
+bool
+prf_change_is_time(const char *unit)
 {
     static const char *const units[] = {"ns", "us", "ms", "s"};
     for (size_t i = 0; unit != NULL && i < sizeof units / sizeof *units; i++) {
@@ -45,7 +45,7 @@ verdict_is_time(const char *unit)
 const char *
 prf_verdict_name(enum prf_verdict verdict, const char *unit, enum prf_better better)
 {
-    bool speed = verdict_is_time(unit) && better != PRF_BETTER_MORE;
+    bool speed = prf_change_is_time(unit) && better != PRF_BETTER_MORE;
     switch (verdict) {
     case PRF_VERDICT_SAME:
         return "same";

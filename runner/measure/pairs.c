@@ -100,7 +100,9 @@ prf_pairs_make(struct prf_pairs *pairs, struct prf_measure_side *base,
 {
     *pairs = (struct prf_pairs){
         .base = base, .next = next, .rules = rules, .metrics = metrics};
-    return pairs_match(pairs, err);
+    int rc = pairs_match(pairs, err);
+    pairs->n_cases = pairs->n_open;
+    return rc;
 }
 
 /* --- values --------------------------------------------------------------------------
@@ -220,16 +222,6 @@ pairs_settle(struct prf_pairs *pairs, struct prf_pair *pair)
     pair->settled = true;
 }
 
-static size_t
-pairs_count(const struct prf_pairs *pairs, size_t n_metrics)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < pairs->n; i++) {
-        n += pairs->items[i].why == NULL;
-    }
-    return n * (n_metrics == 0 ? 1 : n_metrics);
-}
-
 static int
 pairs_look(struct prf_pairs *pairs, struct prf_pair *pair, struct prf_error *err)
 {
@@ -239,12 +231,16 @@ pairs_look(struct prf_pairs *pairs, struct prf_pair *pair, struct prf_error *err
         struct prf_pair_metric *m = &pair->metrics[i];
         const struct prf_side_values base = {m->base, m->n}, next = {m->next, m->n};
         const struct prf_change_metric metric = {
-            .unit = m->unit, .better = m->better, .between = -1, .paired = true};
+            .unit = m->unit,
+            .better = m->better,
+            .between = -1,
+            .paired = true,
+            .lowest = m->better == PRF_BETTER_LESS && prf_change_is_time(m->unit)};
         if (m->settled) {
             continue; /* what is decided stays: values after it were chosen by it */
         }
         rc = prf_change_look(&base, &next, &metric, pairs->rules,
-                             pairs_count(pairs, pair->n_metrics), &m->change, err);
+                             pairs->n_cases * pair->n_metrics, &m->change, err);
         m->settled = m->change.verdict != PRF_VERDICT_INCONCLUSIVE;
         all &= m->settled;
     }

@@ -46,6 +46,7 @@ struct prf_pairs {
     const struct prf_strlist *metrics; /* only these; NULL or empty: all */
     struct prf_pair *items;
     size_t n, n_open; /* all; those that can be measured and are not settled */
+    size_t n_cases; /* n_open of the beginning: the error rate is shared out to them */
 };
 
 /* The cases of both sides, which are planned. Borrows from the sides and the rules,
