@@ -393,7 +393,7 @@ def test_wrong_words(trees, given, said):
 @pytest.mark.parametrize("options, said", [
     (("--cpu", "999999", "HEAD"), "--cpu takes the number of a processor"),
     (("nobody",), "nobody"),
-    (("--baseline", "x"), "a baseline is not measured"),
+    (("--baseline", "x"), "a baseline cannot be measured"),
     (("--profiler", "call", "HEAD"), "name 'call' after '--'"),
     (("--metric", "nothing", "--keyword", "(", "HEAD"), "'('"),
 ])
