@@ -147,6 +147,7 @@ bench:
 	$(SYSTEM_PYTHON) tests/bench/bench_memory_time.py --build build/bench --pyperformance "$$programs" "$${venvs[@]}" || rc=1
 	$(SYSTEM_PYTHON) tests/bench/bench_passthrough.py --build build/bench --pyperformance "$$programs" "$${venvs[@]}" || rc=1
 	build/bench/bin/bench_store || rc=1
+	$(SYSTEM_PYTHON) tests/bench/bench_compare.py --run build/bench/bin/pyprofiler-run "$${pythons[0]}" || rc=1
 	$(SYSTEM_PYTHON) tests/bench/bench_checkout.py --program build/bench/bin/checkout || rc=1
 	$(SYSTEM_PYTHON) tests/bench/bench_compare_run.py --run build/bench/bin/pyprofiler-run "$${pythons[0]}" || rc=1
 	$(SYSTEM_PYTHON) tests/bench/bench_call.py --build build/bench --pyperformance "$$programs" "$${venvs[@]}" || rc=1

@@ -11,6 +11,7 @@ const struct prf_command *const prf_commands[] = {
     &prf_cmd_export,
     &prf_cmd_compare,
     &prf_cmd_sweep,
+    &prf_cmd_init,
     &prf_cmd_doctor,
     &prf_cmd_help,
     &prf_cmd_version,

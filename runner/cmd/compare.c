@@ -195,8 +195,8 @@ compare_places(struct prf_comparing *c, struct prf_error *err)
 static int
 compare_configure(struct prf_comparing *c, struct prf_error *err)
 {
-    int rc = prf_hosting_configure_table(compare_configurable, "gate", &c->layers,
-                                         &c->options, &c->config, &c->pyproject, err);
+    int rc = prf_hosting_configure_table(compare_configurable, &c->layers, &c->options,
+                                         &c->config, &c->pyproject, err);
     if (rc == 0) {
         rc = compare_places(c, err);
     }

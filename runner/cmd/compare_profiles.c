@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hosting.h"
 #include "path.h"
 #include "reader.h"
 #include "select_stored.h"
@@ -59,6 +60,10 @@ prf_compared_results_read(struct prf_compared_results *results,
                           struct prf_comparing *comparing, struct prf_error *err)
 {
     *results = (struct prf_compared_results){.comparing = comparing};
+    if (comparing->store == NULL) {
+        return prf_fail(err, PRF_ENOTFOUND,
+                        "the results were not stored; leave out --no-store");
+    }
     int rc = results_read_side(results, PRF_DIFF_BASE, err);
     return rc < 0 ? rc : results_read_side(results, PRF_DIFF_NEXT, err);
 }
@@ -77,6 +82,11 @@ prf_compared_results_release(struct prf_compared_results *results)
 
 /* ---- profiles ---- */
 
+struct profiles_chosen {
+    const struct prf_side_result *result;
+    const struct prf_run *run;
+};
+
 static bool
 profiles_fits(const struct prf_side_result *result, const struct prf_compared *of,
               const char *profiler, const char *options)
@@ -92,7 +102,7 @@ profiles_fits(const struct prf_side_result *result, const struct prf_compared *o
 static size_t
 profiles_choose(const struct prf_compared_results *r, enum prf_diff_side side,
                 const struct prf_compared *of, const char *profiler, size_t most,
-                const struct prf_side_result **out)
+                struct profiles_chosen *out)
 {
     const char *options =
         strcmp(profiler, of->profiler) == 0 ? (of->options ? of->options : "{}") : NULL;
@@ -107,39 +117,58 @@ profiles_choose(const struct prf_compared_results *r, enum prf_diff_side side,
                 memmove(out, out + 1, (most - 1) * sizeof(*out));
                 n--;
             }
-            out[n++] = &part->items[k];
+            out[n++] = (struct profiles_chosen){&part->items[k], part->items[k].run};
         }
     }
     return n;
 }
 
-/* The folder that the files of a result were in: that of the case's file, without the
-   path that is in the case's id. A measured commit has no work tree of its own. */
-static int
-profiles_root(struct prf_case_profiles *p, const struct prf_side_result *result,
-              const char **out)
+/* The folder of a file whose path in it is known: "/tmp/x/cases/a.py", "cases/a.py" ->
+   "/tmp/x". False: it is not in one. */
+static bool
+root_of_file(const char *file, const char *path, size_t path_len, size_t *root_len)
 {
+    size_t all = file != NULL ? strlen(file) : 0;
+    *root_len = all - path_len - 1;
+    return path_len > 0 && all > path_len + 1 && file[*root_len] == '/' &&
+           strncmp(file + *root_len + 1, path, path_len) == 0;
+}
+
+/* The folder that the files of a result were in, from where its case ran: a measured
+   commit has a checkout of its own, which the result does not name. */
+static int
+profiles_root(struct prf_case_profiles *p, const struct profiles_chosen *chosen,
+              const struct prf_profile *profile, const char **out)
+{
+    const struct prf_side_result *result = chosen->result;
     const char *end = strstr(result->case_id, "::");
-    size_t n = end != NULL ? (size_t)(end - result->case_id) : 0;
-    size_t all = result->case_file != NULL ? strlen(result->case_file) : 0;
-    *out = result->run->commit.root;
-    if (n == 0 || all < n + 2 || result->case_file[all - n - 1] != '/' ||
-        strncmp(result->case_file + all - n, result->case_id, n) != 0) {
-        return 0;
+    size_t n = end != NULL ? (size_t)(end - result->case_id) : 0, root;
+    const char *file = NULL;
+    for (size_t i = 1; i < profile->n_codes && file == NULL; i++) {
+        if (root_of_file(profile->codes[i].file, result->case_id, n, &root)) {
+            file = profile->codes[i].file;
+        }
     }
-    *out = prf_arena_strndup(&p->arena, result->case_file, all - n - 1);
-    return *out == NULL ? PRF_ENOMEM : 0;
+    if (file == NULL && root_of_file(result->case_file, result->case_id, n, &root)) {
+        file = result->case_file;
+    }
+    *out = chosen->run->commit.root;
+    if (file != NULL) {
+        *out = prf_arena_strndup(&p->arena, file, root);
+        return *out == NULL ? PRF_ENOMEM : 0;
+    }
+    return 0;
 }
 
 static int
 profiles_load_one(struct prf_case_profiles *p, struct prf_store *store,
-                  enum prf_diff_side side, const struct prf_side_result *result,
+                  enum prf_diff_side side, const struct profiles_chosen *chosen,
                   struct prf_error *err)
 {
     size_t i = p->sides[side].n;
     struct prf_profile *profile = NULL;
     struct prf_error why = {0};
-    int rc = prf_store_recording(store, result->id, &p->maps[side][i], &why);
+    int rc = prf_store_recording(store, chosen->result->id, &p->maps[side][i], &why);
     if (rc == PRF_ENOTFOUND) { /* nothing was recorded */
         return 0;
     }
@@ -147,13 +176,14 @@ profiles_load_one(struct prf_case_profiles *p, struct prf_store *store,
         rc = prf_recording_parse_mapped(p->maps[side][i].data, p->maps[side][i].size,
                                         &profile, &why);
     }
-    if (rc < 0) {
-        return prf_fail(err, rc, "result %s: %s", result->id, why.text);
+    if (rc < 0 || profile == NULL) {
+        return prf_fail(err, rc, "result %s: %s", chosen->result->id, why.text);
     }
     p->profiles[side][i] = profile;
-    p->newest[side] = result;
+    p->newest[side] = chosen->result;
+    p->runs[side] = chosen->run;
     p->sides[side].n++;
-    rc = profiles_root(p, result, &p->roots[side][i]);
+    rc = profiles_root(p, chosen, profile, &p->roots[side][i]);
     return rc < 0 ? prf_fail(err, rc, "out of memory") : 0;
 }
 
@@ -166,13 +196,13 @@ prf_case_profiles_load(struct prf_case_profiles *profiles,
     int rc = 0;
     memset(profiles, 0, sizeof *profiles);
     for (int side = 0; side < PRF_DIFF_SIDES; side++) {
-        const struct prf_side_result *chosen[PRF_PROFILES_MAX];
+        struct profiles_chosen chosen[PRF_PROFILES_MAX];
         size_t n = profiles_choose(results, side, of, profiler, most, chosen);
         profiles->sides[side].profiles = profiles->profiles[side];
         profiles->sides[side].roots = profiles->roots[side];
         for (size_t i = 0; rc == 0 && i < n; i++) {
-            rc = profiles_load_one(profiles, results->comparing->store, side, chosen[i],
-                                   err);
+            rc = profiles_load_one(profiles, results->comparing->store, side,
+                                   &chosen[i], err);
         }
     }
     return rc;
@@ -193,11 +223,11 @@ prf_case_profiles_release(struct prf_case_profiles *profiles)
 
 /* ---- sources ---- */
 
-/* What of the repository a result was measured on; NULL: not known. */
+/* What of the repository a run measured; NULL: not known. */
 static const char *
-sources_revision(const struct prf_side_result *result)
+sources_revision(const struct prf_run *run)
 {
-    const struct prf_commit *commit = &result->run->commit;
+    const struct prf_commit *commit = &run->commit;
     return commit->dirty && commit->tree != NULL ? commit->tree : commit->id;
 }
 
@@ -205,14 +235,30 @@ sources_revision(const struct prf_side_result *result)
 static char *
 sources_objects(const struct prf_comparing *c)
 {
-    char *folder = c->store_path != NULL ? prf_path_dirname(c->store_path) : NULL;
+    char *root = prf_hosting_root(".");
+    char *path = c->store_path != NULL ? strdup(c->store_path)
+                 : root != NULL        ? prf_stored_path(c->options.store, root)
+                                       : NULL;
+    char *folder = path != NULL ? prf_path_dirname(path) : NULL;
     char *objects = folder != NULL ? prf_path_join(folder, "objects") : NULL;
     free(folder);
+    free(path);
+    free(root);
     if (objects != NULL && !prf_path_is_dir(objects)) {
         free(objects);
         objects = NULL;
     }
     return objects;
+}
+
+/* Has the newest result of a side measured the work tree as it is now? Then nobody
+   needs to have kept that. */
+static bool
+sources_are_work_tree(const struct prf_comparing *c, enum prf_diff_side side,
+                      const char *revision)
+{
+    const struct prf_side *s = results_side(c, side);
+    return s->work_tree && s->tree != NULL && strcmp(s->tree, revision) == 0;
 }
 
 static uint32_t
@@ -255,7 +301,10 @@ sources_diff(struct prf_compared_results *r, struct prf_error *err)
     r->hunks_known = false;
     if (strcmp(r->revisions[0], r->revisions[1]) != 0) {
         rc = prf_vcs_hunks(c->root != NULL ? c->root : ".", objects, r->revisions[0],
-                           r->revisions[1], &c->comparison.arena, &hunks, &why);
+                           sources_are_work_tree(c, PRF_DIFF_NEXT, r->revisions[1])
+                               ? NULL
+                               : r->revisions[1],
+                           &c->comparison.arena, &hunks, &why);
     }
     if (rc == 0) {
         rc = sources_take(r, &hunks);
@@ -275,9 +324,8 @@ prf_case_profiles_hunks(struct prf_case_profiles *profiles,
     bool same = true;
     int rc = 0;
     for (int side = 0; side < PRF_DIFF_SIDES; side++) {
-        of[side] = profiles->newest[side] != NULL
-                       ? sources_revision(profiles->newest[side])
-                       : NULL;
+        of[side] = profiles->runs[side] != NULL ? sources_revision(profiles->runs[side])
+                                                : NULL;
         if (of[side] == NULL) {
             return 0;
         }
@@ -295,15 +343,35 @@ prf_case_profiles_hunks(struct prf_case_profiles *profiles,
     return rc;
 }
 
+/* From the work tree; NULL: cannot be read. */
+static const char *
+text_read_file(struct prf_arena *arena, const char *root, const char *file)
+{
+    char *path = prf_path_join(root, file), *data = NULL;
+    const char *text = NULL;
+    size_t size;
+    struct prf_error ignored = {0};
+    if (path != NULL && prf_file_read(path, &data, &size, &ignored) == 0) {
+        text = prf_arena_strdup(arena, data);
+    }
+    free(data);
+    free(path);
+    return text;
+}
+
 static const char *
 text_read(struct prf_case_profiles_text *t, enum prf_diff_side side, const char *file)
 {
     const struct prf_comparing *c = t->results->comparing;
-    const char *revision = sources_revision(t->profiles->newest[side]);
+    const char *revision = sources_revision(t->profiles->runs[side]);
     const char *text = NULL;
     struct prf_error ignored = {0};
     if (revision == NULL || file[0] == '/') {
         return NULL;
+    }
+    if (sources_are_work_tree(c, side, revision)) {
+        const char *root = t->profiles->runs[side]->commit.root;
+        return root != NULL ? text_read_file(&t->profiles->arena, root, file) : NULL;
     }
     char *objects = sources_objects(c);
     if (prf_vcs_file(c->root != NULL ? c->root : ".", objects, revision, file,

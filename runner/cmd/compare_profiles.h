@@ -22,7 +22,7 @@ struct prf_compared_results {
     bool hunks_known;
 };
 
-/* PRF_ESTORE, PRF_ENOTFOUND, PRF_ENOMEM. Release it also after a failure. */
+/* PRF_ENOTFOUND: they were not stored; PRF_ESTORE, PRF_ENOMEM. Release it also after a failure. */
 int prf_compared_results_read(struct prf_compared_results *results,
                               struct prf_comparing *comparing, struct prf_error *err);
 void prf_compared_results_release(struct prf_compared_results *results);
@@ -34,6 +34,7 @@ struct prf_case_profiles {
     const char *roots[PRF_DIFF_SIDES][PRF_PROFILES_MAX];
     struct prf_recording_map maps[PRF_DIFF_SIDES][PRF_PROFILES_MAX];
     const struct prf_side_result *newest[PRF_DIFF_SIDES];
+    const struct prf_run *runs[PRF_DIFF_SIDES]; /* of the newest */
     const struct prf_diff_hunk *hunks; /* between the newest; NULL: not known */
     size_t n_hunks;
     struct prf_arena arena;

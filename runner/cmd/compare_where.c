@@ -230,6 +230,21 @@ where_of_item(struct telling *t, struct prf_compared *item, struct prf_error *er
     return rc < 0 ? rc : 0;
 }
 
+/* 1: the results are there, 0: they are not in the store (any more). */
+static int
+where_read(struct telling *t, struct prf_error *err)
+{
+    struct prf_error why = {0};
+    int rc = prf_compared_results_read(&t->results, t->comparing, &why);
+    if (rc == PRF_ENOMEM) {
+        return prf_fail(err, rc, "%s", why.text);
+    }
+    if (rc < 0 && t->comparing->options.general.quiet == 0) {
+        fprintf(stderr, "pyprofiler: cannot say where: %s\n", why.text);
+    }
+    return rc == 0;
+}
+
 static bool
 where_is_asked(const struct prf_compare_where_options *o,
                const struct prf_compared *item)
@@ -245,25 +260,26 @@ prf_compare_where(struct prf_comparing *c, struct prf_error *err)
     struct telling t = {.comparing = c};
     struct prf_comparison *comparison = &c->comparison;
     bool read = false;
-    int rc = 0;
-    if (c->options.where.none || c->store == NULL || prf_compare_is_diff(&c->options)) {
+    int rc = 1; /* 0: there is nothing to read from */
+    if (c->options.where.none || prf_compare_is_diff(&c->options)) {
         return 0;
     }
-    for (size_t i = 0; rc == 0 && i < comparison->n; i++) {
+    for (size_t i = 0; rc > 0 && i < comparison->n; i++) {
         if (!where_is_asked(&c->options.where, &comparison->items[i])) {
             continue;
         }
         if (!read) {
-            rc = prf_compared_results_read(&t.results, c, err);
+            rc = where_read(&t, err);
             read = true;
         }
-        if (rc == 0) {
+        if (rc > 0) {
             rc = where_of_item(&t, &comparison->items[i], err);
+            rc = rc == 0 ? 1 : rc;
         }
     }
-    if (rc == 0 && !t.any && t.no_column.code != 0) {
+    if (rc > 0 && !t.any && t.no_column.code != 0) {
         rc = prf_fail(err, PRF_EUSAGE, "%s", t.no_column.text);
     }
     prf_compared_results_release(&t.results);
-    return rc;
+    return rc < 0 ? rc : 0;
 }

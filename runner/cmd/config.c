@@ -106,6 +106,10 @@ config_fail_unknown(const char *path, const char *key,
                     const struct prf_option_group *known, struct prf_error *err)
 {
     const char *near = prf_groups_suggest(known, key);
+    for (size_t i = 0; near == NULL && prf_commands[i] != NULL; i++) {
+        const struct prf_option_group *groups = prf_commands[i]->groups;
+        near = groups == NULL ? NULL : prf_groups_suggest(groups, key);
+    }
     if (near != NULL) {
         return prf_fail(
             err, PRF_EUSAGE,

@@ -130,40 +130,29 @@ out:
     return rc;
 }
 
-/* Does the file name an option of the tables, or `key`? What it names otherwise is not
-   ours. */
 static bool
-hosting_names(const char *path, const struct prf_option_group *groups, const char *key)
+hosting_mentions(const char *path, const char *word)
 {
     char *text = NULL;
     struct prf_error ignored = {0};
-    if (prf_file_read(path, &text, NULL, &ignored) < 0) {
-        return false;
-    }
-    bool found = strstr(text, key) != NULL;
-    for (const struct prf_option_group *g = groups; !found && g->title != NULL; g++) {
-        for (const struct prf_option *o = g->options; o->type != PRF_OPT_END; o++) {
-            char *name = strndup(o->name, strcspn(o->name, "-_"));
-            found = found || name == NULL || strstr(text, name) != NULL;
-            free(name);
-        }
-    }
+    bool found =
+        prf_file_read(path, &text, NULL, &ignored) == 0 && strstr(text, word) != NULL;
     free(text);
     return found;
 }
 
-/* `named`: the options whose names make the file worth asking an interpreter. */
+/* `word`: that the file must have to be worth asking an interpreter; NULL: none. */
 static int
-hosting_configure_named(const struct prf_option_group *named, const char *key,
-                        const struct prf_hosting_request *request, json_t **table,
-                        char **path, struct prf_error *err)
+hosting_configure_word(const struct prf_hosting_request *request, const char *word,
+                       json_t **table, char **path, struct prf_error *err)
 {
     struct prf_hosting hosting = {0};
     char *folder = prf_path_absolute(".");
     char *pyproject = folder == NULL ? NULL : prf_config_find(folder);
     int rc =
         prf_config_environment(request->groups, request->layers, request->target, err);
-    if (rc == 0 && pyproject != NULL && hosting_names(pyproject, named, key)) {
+    if (rc == 0 && pyproject != NULL &&
+        (word == NULL || hosting_mentions(pyproject, word))) {
         rc = prf_hosting_configure(&hosting, request, err);
     }
     if (rc == 0 && table != NULL && hosting.python.config != NULL) {
@@ -178,14 +167,14 @@ hosting_configure_named(const struct prf_option_group *named, const char *key,
 }
 
 int
-prf_hosting_configure_table(const struct prf_option_group *groups, const char *key,
+prf_hosting_configure_table(const struct prf_option_group *groups,
                             struct prf_layers *layers, void *target, json_t **table,
                             char **path, struct prf_error *err)
 {
     struct prf_hosting_options none = {0};
     struct prf_hosting_request request = {
         .groups = groups, .layers = layers, .target = target, .options = &none};
-    return hosting_configure_named(groups, key, &request, table, path, err);
+    return hosting_configure_word(&request, NULL, table, path, err);
 }
 
 int
@@ -193,11 +182,10 @@ prf_hosting_configure_store(const struct prf_option_group *groups,
                             struct prf_layers *layers, void *target,
                             struct prf_error *err)
 {
-    static const struct prf_option_group nothing_else[] = {{NULL}};
     struct prf_hosting_options none = {0};
     struct prf_hosting_request request = {
         .groups = groups, .layers = layers, .target = target, .options = &none};
-    return hosting_configure_named(nothing_else, "store", &request, NULL, NULL, err);
+    return hosting_configure_word(&request, "store", NULL, NULL, err);
 }
 
 static int

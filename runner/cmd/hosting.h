@@ -64,9 +64,9 @@ int prf_hosting_configure_store(const struct prf_option_group *groups,
                                 struct prf_layers *layers, void *target,
                                 struct prf_error *err);
 
-/* The same with the table: *table is the caller's reference to [tool.pyprofiler], *path
-   its file; both NULL when the file names neither an option of `groups` nor `key`. */
-int prf_hosting_configure_table(const struct prf_option_group *groups, const char *key,
+/* The same whatever the file mentions, and the table itself: *table is the caller's
+   reference to [tool.pyprofiler], *path its file; both NULL without one. */
+int prf_hosting_configure_table(const struct prf_option_group *groups,
                                 struct prf_layers *layers, void *target, json_t **table,
                                 char **path, struct prf_error *err);
 

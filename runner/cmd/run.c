@@ -229,7 +229,7 @@ run_print_result(struct prf_running *r, const struct prf_result *result)
         r->internal_failed = true;
     }
     for (size_t i = 0; i < result->n_clauses; i++) {
-        prf_report_clause(stdout, &r->style, &result->clauses[i]);
+        prf_report_clause(stdout, &r->style, 2, &result->clauses[i]);
     }
     if (!r->options.no_store && !r->store_failed && r->style.verbosity >= 0) {
         printf("[%s]\n", result->id);

@@ -170,6 +170,27 @@ prf_settings_differ(const struct prf_settings *settings, size_t base, size_t nex
     return copy;
 }
 
+const char *
+prf_settings_describe(const struct prf_settings *settings, struct prf_arena *arena)
+{
+    const struct prf_run *run = settings_run(&settings->items[0]);
+    for (size_t i = 1; i < settings->n; i++) {
+        run = settings->items[i].rank == 0 ? settings_run(&settings->items[i]) : run;
+    }
+    const struct prf_python *python = &run->python;
+    const struct prf_machine *machine = &run->machine;
+    struct prf_strbuf text = PRF_STRBUF_INIT;
+    prf_strbuf_addf(&text, "%s %s (%s), %s x %d",
+                    python->implementation == NULL ? "Python" : python->implementation,
+                    python->version == NULL ? "of unknown version" : python->version,
+                    python->host == NULL ? "unknown host" : python->host,
+                    machine->cpu == NULL ? "unknown CPU" : machine->cpu,
+                    machine->n_cpus);
+    const char *copy = text.failed ? NULL : prf_arena_strdup(arena, text.data);
+    prf_strbuf_release(&text);
+    return copy;
+}
+
 /* --- warnings ----------------------------------------------------------------------
  */
 

@@ -9,15 +9,13 @@
 #include "between.h"
 #include "select.h"
 #include "settings.h"
+#include "sides_errors.h"
 #include "strbuf.h"
-#include "suggest.h"
 
 /* Of a side, the newest results of a case; and how many results are looked at to learn
    how noisy a case is, which takes 30 ms. */
 #define PAIRS_NEWEST 20
 #define PAIRS_LOOKED 10000
-/* How many dirty trees are looked at for an error's hint. */
-#define PAIRS_TREES 100
 
 /* Results of one case under one profiler with certain options, oldest first. */
 struct group {
@@ -606,138 +604,8 @@ pairs_warnings(struct pairing *p)
         }
     }
     p->out->warnings = list;
-    return list == NULL ? pairs_no_memory(p) : 0;
-}
-
-/* "commit 1a2b3c4 (message)", "run 2026...", "baseline 'fast'" */
-static void
-pairs_say_side(struct prf_strbuf *text, const struct prf_side *side)
-{
-    switch (side->kind) {
-    case PRF_SIDE_COMMIT:
-        prf_strbuf_addf(text, "commit %.10s", side->id);
-        break;
-    case PRF_SIDE_TREE:
-        prf_strbuf_addf(text, "the changed work tree %.10s", side->id);
-        break;
-    case PRF_SIDE_RUN:
-        prf_strbuf_addf(text, "run %s", side->id);
-        break;
-    case PRF_SIDE_BASELINE:
-    case PRF_SIDE_LIKE:
-        prf_strbuf_addf(text, "baseline '%s'", side->id);
-        break;
-    }
-    if (side->kind == PRF_SIDE_COMMIT && side->summary != NULL) {
-        prf_strbuf_addf(text, " (%s)", side->summary);
-    }
-}
-
-/* Profilers that the side has results of; "" for none. */
-static int
-pairs_say_profilers(struct pairing *p, struct prf_store *store,
-                    const struct prf_side *side, struct prf_strbuf *text)
-{
-    struct prf_side_query query = {.kind = side->kind, .id = side->id, .n_newest = 1};
-    struct prf_side_results results = {0};
-    int rc = prf_store_side(store, &query, &results, p->err);
-    for (size_t i = 0; i < results.n; i++) {
-        bool first = true;
-        for (size_t k = 0; first && k < i; k++) {
-            first = results.items[k].profiler != results.items[i].profiler &&
-                    strcmp(results.items[k].profiler, results.items[i].profiler) != 0;
-        }
-        if (first) {
-            prf_strbuf_addf(text, "%s%s", text->len > 0 ? ", " : "",
-                            results.items[i].profiler);
-        }
-    }
-    prf_side_results_release(&results);
-    return rc;
-}
-
-/* The commit was measured with changes only: which of the dirty trees that is. */
-static void
-pairs_say_dirty(struct pairing *p, struct prf_store *store, const struct prf_side *side,
-                struct prf_strbuf *text)
-{
-    struct prf_dirty_tree *trees = NULL;
-    struct prf_error ignored = {0};
-    size_t n = 0;
-    if (side->kind != PRF_SIDE_COMMIT ||
-        prf_store_dirty_trees(store, PAIRS_TREES, &p->out->arena, &trees, &n,
-                              &ignored) < 0) {
-        return;
-    }
-    for (size_t i = 0; i < n; i++) {
-        if (trees[i].commit != NULL && strcmp(trees[i].commit, side->id) == 0) {
-            prf_strbuf_addf(text,
-                            i == 0 ? "; with changes it was: 'wip'"
-                                   : "; with changes it was: 'wip~%zu'",
-                            i);
-            return;
-        }
-    }
-}
-
-static int
-pairs_no_results(struct pairing *p, struct prf_store *store,
-                 const struct prf_side *side)
-{
-    struct prf_strbuf what = PRF_STRBUF_INIT, hint = PRF_STRBUF_INIT;
-    int rc =
-        p->filter->profiler == NULL ? 0 : pairs_say_profilers(p, store, side, &hint);
-    pairs_say_side(&what, side);
-    if (rc == 0 && hint.len > 0) {
-        rc = prf_fail(
-            p->err, PRF_ENOTFOUND, "no results of profiler '%s' for %s; there are: %s",
-            p->filter->profiler, prf_strbuf_text(&what), prf_strbuf_text(&hint));
-    } else if (rc == 0) {
-        pairs_say_dirty(p, store, side, &hint);
-        rc = prf_fail(p->err, PRF_ENOTFOUND,
-                      "no results for %s: measure it with 'pyprofiler compare --run "
-                      "...', or check it out and 'pyprofiler-run'%s",
-                      prf_strbuf_text(&what), prf_strbuf_text(&hint));
-    }
-    prf_strbuf_release(&what);
-    prf_strbuf_release(&hint);
-    return rc;
-}
-
-/* A metric was asked for that no pair has. */
-static int
-pairs_no_metric(struct pairing *p)
-{
-    const char *names[64];
-    size_t n = 0;
-    const struct prf_side_results *const sides[] = {&p->next, &p->base};
-    for (size_t s = 0; s < 2; s++) {
-        for (size_t i = 0; i < sides[s]->n; i++) {
-            const struct prf_side_result *r = &sides[s]->items[i];
-            for (size_t m = 0; m < r->n_metrics && n < 64; m++) {
-                size_t k = 0;
-                while (k < n && strcmp(names[k], r->metrics[m].name) != 0) {
-                    k++;
-                }
-                names[k] = r->metrics[m].name;
-                n += k == n;
-            }
-        }
-    }
-    const char *asked = p->filter->metrics->items[0];
-    const char *near = prf_suggest(asked, names, n);
-    if (near != NULL) {
-        return prf_fail(p->err, PRF_EUSAGE, "no metric '%s', did you mean '%s'?", asked,
-                        near);
-    }
-    struct prf_strbuf list = PRF_STRBUF_INIT;
-    for (size_t i = 0; i < n; i++) {
-        prf_strbuf_addf(&list, "%s%s", i > 0 ? ", " : "", names[i]);
-    }
-    prf_fail(p->err, PRF_EUSAGE, "no metric '%s' in these results; there are: %s",
-             asked, prf_strbuf_text(&list));
-    prf_strbuf_release(&list);
-    return PRF_EUSAGE;
+    p->out->conditions = prf_settings_describe(&p->settings, &p->out->arena);
+    return list == NULL || p->out->conditions == NULL ? pairs_no_memory(p) : 0;
 }
 
 /* --- both sides --------------------------------------------------------------------
@@ -763,7 +631,8 @@ pairs_make(struct pairing *p, struct prf_store *store)
         return rc;
     }
     if (p->base.n == 0 || p->next.n == 0) {
-        return pairs_no_results(p, store, p->base.n == 0 ? base : next);
+        return prf_sides_no_results(store, p->base.n == 0 ? base : next,
+                                    p->filter->profiler, p->err);
     }
     if ((rc = prf_settings_find(&p->settings, &p->base, &p->next, p->err)) < 0 ||
         (rc = pairs_read_like(p, store)) < 0 || (rc = pairs_rooms(p)) < 0 ||
@@ -778,7 +647,7 @@ pairs_make(struct pairing *p, struct prf_store *store)
     }
     const struct prf_strlist *metrics = p->filter->metrics;
     if (metrics != NULL && metrics->n > 0 && !p->metric_found) {
-        return pairs_no_metric(p);
+        return prf_sides_no_metric(metrics->items[0], &p->base, &p->next, p->err);
     }
     return pairs_warnings(p);
 }

@@ -10,6 +10,20 @@
 /* From so many values on there is an interval of the median, see stats.h. */
 #define AMOUNTS_INTERVAL_MIN 6
 
+bool
+prf_amount_counts(const struct prf_amount *amount)
+{
+    return amount->on[0] != amount->on[1] ||
+           (amount->counted && amount->calls[0] != amount->calls[1]);
+}
+
+double
+prf_amount_change(const struct prf_amount *amount)
+{
+    double change = amount->cost[PRF_DIFF_NEXT] - amount->cost[PRF_DIFF_BASE];
+    return prf_amount_counts(amount) || fabs(change) > amount->noise ? change : 0;
+}
+
 struct amounts_scratch {
     double *cost, *calls, *sorted; /* room for the results of a side */
 };
@@ -32,6 +46,17 @@ static double
 amounts_spread(const struct prf_summary *s)
 {
     return s->n < AMOUNTS_INTERVAL_MIN ? s->max - s->min : (s->ci_high - s->ci_low) / 2;
+}
+
+static bool
+amounts_same(const double *values, size_t n)
+{
+    for (size_t i = 1; i < n; i++) {
+        if (values[i] != values[0]) {
+            return false;
+        }
+    }
+    return n > 0 && !isnan(values[0]);
 }
 
 static double
@@ -63,6 +88,7 @@ amounts_side(struct prf_amount *out, const struct prf_amount_row *rows, size_t n
     }
     prf_summarize(scratch->cost, n_results, scratch->sorted, &summary);
     out->on[side] = true;
+    out->counted = out->counted && amounts_same(scratch->calls, n_results);
     out->cost[side] = summary.median;
     out->noise += amounts_spread(&summary);
     out->calls[side] = amounts_median(scratch->calls, n_results, scratch->sorted);
@@ -93,7 +119,8 @@ amounts_groups(const struct prf_amount_row *rows, size_t n,
         }
         if (amount == NULL || amount->a != first->a || amount->b != first->b) {
             amount = &out[(*n_out)++];
-            *amount = (struct prf_amount){.a = first->a, .b = first->b};
+            *amount =
+                (struct prf_amount){.a = first->a, .b = first->b, .counted = true};
         }
         amounts_side(amount, first, end - i, n_results[first->side], scratch);
     }

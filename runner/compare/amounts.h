@@ -27,7 +27,16 @@ struct prf_amount {
        side with fewer than six results highest - lowest, with more half of the interval
        that holds the median with 95 %. 0: one result a side. */
     double noise;
+    bool counted; /* all results of a side have the same number of calls */
 };
+
+/* Numbers of calls of both sides that are exact and not the same, or calls on one side
+   only. */
+bool prf_amount_counts(const struct prf_amount *amount);
+
+/* next - base, 0 when it is no more than the repeats show and calls say nothing else.
+ */
+double prf_amount_change(const struct prf_amount *amount);
 
 /* Rows with the same key, side and result add up. Sorts `rows`; *out is the arena's, by
    key. n_results: of each side. PRF_ENOMEM. */

@@ -17,6 +17,8 @@
 /* What an assumption weighs, in degrees of freedom: by unit, and from other results. */
 #define CHANGE_WEIGHT_ASSUMED 4.0
 #define CHANGE_WEIGHT_KNOWN 10.0
+/* What ranks of pairs must reach; see change.h. */
+#define CHANGE_PAIRS_AGREE 0.05
 #define CHANGE_Z95 1.959963984540054
 
 static const struct {
@@ -479,7 +481,9 @@ change_rank(const struct change_side *base, const struct change_side *next,
     }
     out->effect = values.effect;
     out->p_value = units.p;
-    if (!units.apart) {
+    out->p_bootstrap = out->p_verdict;
+    bool agreed = differences != NULL && units.p <= CHANGE_PAIRS_AGREE;
+    if (!units.apart && !agreed) {
         out->p_verdict = fmax(out->p_verdict, units.p);
     }
     return 0;

@@ -92,9 +92,10 @@ struct prf_change {
     double ci_low, ci_high; /* 95 % interval of the ratio; NAN when that is */
     double p_value; /* Mann-Whitney, two-sided, of the processes' medians from 4 a side
                        on, else of the values; paired: Wilcoxon's signed ranks */
-    double p_verdict; /* that and the bootstrap agree: what q_value is made of */
-    double q_value;   /* the smallest rate of false discoveries at which it counts */
-    double effect;    /* Cliff's delta of all values: -1 all of next below base ... 1 */
+    double p_bootstrap; /* the level at which the interval would just reach 1 */
+    double p_verdict;   /* that and the bootstrap agree: what q_value is made of */
+    double q_value;     /* the smallest rate of false discoveries at which it counts */
+    double effect; /* Cliff's delta of all values: -1 all of next below base ... 1 */
     size_t n_base, n_next; /* values */
     size_t processes_base, processes_next;
     double detectable; /* the smallest relative change that this could have seen with a

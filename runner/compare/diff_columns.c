@@ -40,12 +40,14 @@ columns_calls(const struct prf_column *columns, size_t n, int cost)
 {
     const char *name = columns[cost].name;
     for (size_t i = 0; i < sizeof columns_known / sizeof *columns_known; i++) {
+        if (strcmp(columns_known[i].calls, name) == 0) {
+            return cost;
+        }
         if (strcmp(columns_known[i].cost, name) == 0) {
             return prf_column_find(columns, n, columns_known[i].calls);
         }
     }
-    int calls = prf_column_find(columns, n, "calls");
-    return calls == cost ? -1 : calls;
+    return prf_column_find(columns, n, "calls");
 }
 
 /* "own" is "own_ns", or whatever unit it has. */

@@ -8,7 +8,8 @@
 
 struct prf_diff_columns {
     int cost;  /* index, -1: the table has no columns */
-    int calls; /* how often that cost arose, -1: not known */
+    int calls; /* how often that cost arose, -1: not known; `cost` when it is a number
+                  of calls itself */
 };
 
 /* `asked` NULL: own costs, else what the profiler is about. An asked column that the

@@ -11,14 +11,27 @@
 #define GATE_LIMITS_MAX 8 /* of one clause */
 
 const struct prf_gate_metric prf_gate_own[] = {
-    {"stopwatch", "wall_time", "ns"}, {"stopwatch", "cpu_time", "ns"},
-    {"call", "wall_time", "ns"},      {"callgraph", "wall_time", "ns"},
-    {"line", "wall_time", "ns"},      {"memory-line", "wall_time", "ns"},
-    {"tracer", "wall_time", "ns"},    {"tracer", "events", "count"},
-    {"tracemalloc", "peak", "bytes"}, {"tracemalloc", "current", "bytes"},
-    {"memory-time", "peak", "bytes"}, {"memory-time", "start", "bytes"},
-    {"memory-time", "end", "bytes"},  {"memory-time", "increment", "bytes"},
+    {"stopwatch", "wall_time", "ns"},
+    {"stopwatch", "cpu_time", "ns"},
+    {"call", "wall_time", "ns"},
+    {"callgraph", "wall_time", "ns"},
+    {"line", "wall_time", "ns"},
+    {"memory-line", "wall_time", "ns"},
+    {"tracer", "wall_time", "ns"},
+    {"tracer", "events", "count"},
+    {"tracemalloc", "peak", "bytes"},
+    {"tracemalloc", "current", "bytes"},
+    {"memory-time", "peak", "bytes"},
+    {"memory-time", "start", "bytes"},
+    {"memory-time", "end", "bytes"},
+    {"memory-time", "increment", "bytes"},
     {"memory-time", "mean", "bytes"},
+    {"instructions", "instructions", "count"},
+    {"instructions", "data_reads", "count"},
+    {"instructions", "data_writes", "count"},
+    {"instructions", "l1_misses", "count"},
+    {"instructions", "ll_misses", "count"},
+    {"instructions", "estimated_cycles", "count"},
 };
 const size_t prf_gate_n_own = sizeof prf_gate_own / sizeof *prf_gate_own;
 
@@ -133,37 +146,81 @@ gate_parse(const char *name, const json_t *value, struct prf_limit *out, char bu
 /* --- checking names and limits -----------------------------------------------------
  */
 
+#define GATE_NAMES_MAX 256
+
+/* The nearest of the names of metrics; of one profiler's, or with the short ones. */
 static const char *
-gate_suggest(const char *name, const struct prf_gate_known *known)
+gate_near_metric(const char *name, const char *profiler, size_t len,
+                 const struct prf_gate_known *known)
 {
-    const char *names[256];
+    const char *names[GATE_NAMES_MAX];
     size_t n = 0;
-    for (size_t i = 0; i < N_SHORTS; i++) {
+    for (size_t i = 0; profiler == NULL && i < N_SHORTS; i++) {
         names[n++] = gate_shorts[i].name;
     }
-    for (size_t i = 0; i < known->n && n < 256; i++) {
-        names[n++] = known->metrics[i].name;
+    for (size_t i = 0; i < known->n && n < GATE_NAMES_MAX; i++) {
+        if (profiler == NULL || gate_same(profiler, len, known->metrics[i].profiler)) {
+            names[n++] = known->metrics[i].name;
+        }
     }
-    const char *dot = strchr(name, '.');
-    return prf_suggest(dot == NULL ? name : dot + 1, names, n);
+    return prf_suggest(name, names, n);
 }
 
 static int
-gate_check_name(const char *name, const struct prf_gate_known *known,
-                struct prf_error *err)
+gate_fail_near(struct prf_error *err, const char *what, const char *near)
 {
-    const char *near = gate_suggest(name, known);
-    if (*name == '\0') {
-        return prf_fail(err, PRF_EUSAGE,
-                        "it takes limits of metrics by name: wall_time='+3%%'");
+    return near == NULL
+               ? prf_fail(err, PRF_EUSAGE, "%s", what)
+               : prf_fail(err, PRF_EUSAGE, "%s, did you mean '%s'?", what, near);
+}
+
+/* "profiler.metric": wrong when the profiler is known, or looks like a known one. */
+static int
+gate_check_exact(const char *name, size_t len, const struct prf_gate_known *known,
+                 struct prf_error *err)
+{
+    const char *profilers[GATE_NAMES_MAX];
+    char what[160], profiler[64];
+    bool found = false;
+    size_t n = known->n < GATE_NAMES_MAX ? known->n : GATE_NAMES_MAX;
+    for (size_t i = 0; i < n; i++) {
+        profilers[i] = known->metrics[i].profiler;
+        found |= gate_same(name, len, profilers[i]);
     }
-    if (near != NULL && strchr(name, '.') == NULL && strcmp(near, name) != 0) {
-        return prf_fail(err, PRF_EUSAGE,
-                        "no profiler measures '%s', did you mean '%s'?", name, near);
+    if (found) {
+        snprintf(what, sizeof what, "'%.*s' does not measure '%s'", (int)len, name,
+                 name + len + 1);
+        return gate_fail_near(err, what,
+                              gate_near_metric(name + len + 1, name, len, known));
+    }
+    snprintf(profiler, sizeof profiler, "%.*s", (int)len, name);
+    const char *near = prf_suggest(profiler, profilers, n);
+    if (near != NULL) {
+        snprintf(what, sizeof what, "no profiler '%s'", profiler);
+        return gate_fail_near(err, what, near);
     }
     return known->complete
                ? prf_fail(err, PRF_EUSAGE, "no profiler measures '%s'", name)
                : 0;
+}
+
+/* A name that means no known metric. */
+static int
+gate_check_name(const char *name, const struct prf_gate_known *known,
+                struct prf_error *err)
+{
+    const char *dot = strchr(name, '.');
+    char what[160];
+    if (*name == '\0') {
+        return prf_fail(err, PRF_EUSAGE,
+                        "it takes limits of metrics by name: wall_time='+3%%'");
+    }
+    if (dot != NULL) {
+        return gate_check_exact(name, (size_t)(dot - name), known, err);
+    }
+    const char *near = gate_near_metric(name, NULL, 0, known);
+    snprintf(what, sizeof what, "no profiler measures '%s'", name);
+    return near != NULL || known->complete ? gate_fail_near(err, what, near) : 0;
 }
 
 /* Every limit of a clause, against every metric that its name means. */

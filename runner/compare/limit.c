@@ -195,10 +195,9 @@ limit_add_change(struct prf_strbuf *why, const struct prf_change *c, enum prf_ke
         return;
     }
     if (isfinite(c->detectable)) {
-        prf_strbuf_addf(why, "; a change below %.1f%% cannot be seen with these runs",
-                        100.0 * c->detectable);
+        prf_strbuf_addf(why, "; sees %.1f%% and more", 100.0 * c->detectable);
     } else {
-        prf_strbuf_adds(why, "; too few runs to see any change");
+        prf_strbuf_adds(why, "; too few runs");
     }
 }
 

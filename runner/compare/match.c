@@ -5,10 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "path.h"
 #include "strbuf.h"
 
 /* A function of a side, in all profiles that have it. */
 struct match_code {
+    const char *path;     /* where it was on that machine */
     const char *file;     /* where it is on its side */
     const char *new_file; /* ... and on the new side */
     const char *name;
@@ -30,6 +32,19 @@ struct matcher {
     struct prf_arena *arena;
     struct match_list lists[PRF_DIFF_SIDES];
 };
+
+/* "/a/cases/../m.py" is "/a/m.py": sys.path is often made so. NULL: no memory. */
+static const char *
+match_path(const char *path, struct prf_arena *arena)
+{
+    if (path[0] != '/' || (strstr(path, "/.") == NULL && strstr(path, "//") == NULL)) {
+        return path;
+    }
+    char *clean = prf_path_absolute(path);
+    const char *kept = clean != NULL ? prf_arena_strdup(arena, clean) : NULL;
+    free(clean);
+    return kept;
+}
 
 /* What both sides call a file: each commit may have its own checkout and its own
    environment. Borrowed from `file`. */
@@ -93,12 +108,18 @@ match_by_place(const void *left, const void *right)
 }
 
 static int
-matcher_take(struct matcher *m, enum prf_diff_side side, uint32_t profile, uint32_t code)
+matcher_take(struct matcher *m, enum prf_diff_side side, uint32_t profile,
+             uint32_t code)
 {
     const struct prf_side_profiles *s = &m->sides[side];
     const struct prf_function *f = &s->profiles[profile]->codes[code];
+    const char *path = match_path(f->file, m->arena);
+    if (path == NULL) {
+        return PRF_ENOMEM;
+    }
     struct match_code *out = &m->lists[side].items[m->lists[side].n++];
-    *out = (struct match_code){.file = match_file(f->file, s->roots[profile]),
+    *out = (struct match_code){.path = path,
+                               .file = match_file(path, s->roots[profile]),
                                .name = match_name(f->qualname, m->arena),
                                .line = f->first_line,
                                .profile = profile,
@@ -267,6 +288,7 @@ matcher_fill(struct matcher *m, enum prf_diff_side side)
                                                      .code = c->code};
             item->function = &m->sides[side].profiles[c->profile]->codes[c->code];
             item->file = c->file;
+            item->path = c->path;
         }
     }
 }

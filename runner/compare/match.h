@@ -34,6 +34,7 @@ struct prf_matched {
     const struct prf_function *function; /* of the new side, if there */
     const char *file; /* of that side; without folders that differ between sides: of an
                          installed package from "site-packages/" on. "" in C */
+    const char *path; /* likewise as it was on that machine, without "." and ".." */
     struct prf_matched_on on[PRF_DIFF_SIDES];
 };
 

@@ -23,8 +23,12 @@ struct prf_step {
 };
 
 /* Steps of at least `threshold` (0.02: two per cent) in time order, at a false-alarm
-   rate of `alpha` per history. *out is the caller's (free). Robust: a single outlier is
-   no step. PRF_ENOMEM. */
+   rate of `alpha` per history. *out is the caller's (free), NULL when there are none.
+   Robust: a single outlier is no step; a new level is believed from its third commit on.
+   Where most neighbours are equal to the last digit (counts), from its second, or when it
+   is the last commit. Noise is learned from neighbours and `sigma`, whichever is larger.
+   Values of 0 or below: differences relative to the median size take the place of
+   logarithms; ratio is then 1 + difference / |before|, NAN when that is 0. PRF_ENOMEM. */
 int prf_steps_find(const struct prf_level *levels, size_t n, double threshold,
                    double alpha, struct prf_step **out, size_t *n_out,
                    struct prf_error *err);

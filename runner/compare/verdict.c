@@ -118,7 +118,7 @@ static int
 verdict_correct(struct prf_change *changes, size_t n, size_t *n_tests,
                 struct prf_error *err)
 {
-    double *p = malloc((n + 1) * sizeof *p);
+    double *p = calloc(n + 1, sizeof *p);
     if (p == NULL) {
         return prf_fail(err, PRF_ENOMEM, "out of memory");
     }

@@ -147,10 +147,9 @@ where_counts(const struct where *w, const struct prf_amount *a)
 {
     const struct prf_side_profiles *sides = w->request->sides;
     bool single = sides[0].n == 1 || sides[1].n == 1;
-    bool exact = where_calls_differ(a) || a->on[0] != a->on[1];
-    double size = fabs(where_difference(a));
-    double share = single && !exact ? WHERE_SHARE_SINGLE : WHERE_SHARE;
-    return size > a->noise && size >= share * w->total;
+    double share = single && !prf_amount_counts(a) ? WHERE_SHARE_SINGLE : WHERE_SHARE;
+    double size = fabs(prf_amount_change(a));
+    return size > 0 && size >= share * w->total;
 }
 
 /* Largest first, equal ones in the order of the functions. */
@@ -229,7 +228,8 @@ where_span_by_next(const struct where *w, enum prf_diff_side side,
 }
 
 static struct prf_span
-where_span_of(const struct where *w, enum prf_diff_side side, const struct prf_matched *m)
+where_span_of(const struct where *w, enum prf_diff_side side,
+              const struct prf_matched *m)
 {
     const struct prf_matched_on *on = &m->on[side];
     const struct prf_where_request *r = w->request;
@@ -302,7 +302,8 @@ where_hunks(const struct where *w, const struct prf_amount *a, struct prf_where 
     int rc = 0;
     bool in_python = m->function->file[0] != '\0';
     if (a->b != 0) {
-        enum prf_diff_side side = (a->b & WHERE_GONE) != 0 ? PRF_DIFF_BASE : PRF_DIFF_NEXT;
+        enum prf_diff_side side =
+            (a->b & WHERE_GONE) != 0 ? PRF_DIFF_BASE : PRF_DIFF_NEXT;
         spans.of[side] = (struct prf_span){out->line, out->line};
         spans.on[side] = m->on[side].file != NULL;
         rc = where_hunks_in(w, m, &spans, out);
@@ -325,9 +326,9 @@ static int
 where_take(const struct where *w, const struct prf_amount *a, struct prf_where *out)
 {
     const struct prf_matched *m = &w->match.items[a->a];
-    enum prf_diff_side side = m->on[PRF_DIFF_NEXT].file != NULL && (a->b & WHERE_GONE) == 0
-                             ? PRF_DIFF_NEXT
-                             : PRF_DIFF_BASE;
+    enum prf_diff_side side =
+        m->on[PRF_DIFF_NEXT].file != NULL && (a->b & WHERE_GONE) == 0 ? PRF_DIFF_NEXT
+                                                                      : PRF_DIFF_BASE;
     *out = (struct prf_where){
         .file = m->function->file[0] == '\0' ? "" : m->on[side].file,
         .line = a->b != 0 ? a->b & ~WHERE_GONE : m->on[side].first_line,
@@ -360,6 +361,7 @@ static int
 where_add_stacks(const struct where *w, uint32_t item, struct prf_where *out, size_t *n,
                  struct prf_error *err)
 {
+    static const char *const none[] = {NULL}; /* they are the function's */
     const struct prf_amount *best[PRF_WHERE_STACKS + 1];
     struct prf_merged_tree tree;
     size_t n_best = 0;
@@ -377,6 +379,7 @@ where_add_stacks(const struct where *w, uint32_t item, struct prf_where *out, si
         struct prf_where *entry = &out[(*n)++];
         *entry = out[0];
         entry->kinds = 0;
+        entry->hunks = none;
         where_split(best[i], entry);
         entry->stack = where_path(w, &tree, best[i]->a);
         rc = entry->stack == NULL ? PRF_ENOMEM : 0;

@@ -11,7 +11,8 @@
 #define PRF_WHERE_STACKS 3
 
 /* The text of a file (relative to the root) as it was on a side, NULL: not known. */
-typedef const char *prf_where_text(void *arg, enum prf_diff_side side, const char *file);
+typedef const char *prf_where_text(void *arg, enum prf_diff_side side,
+                                   const char *file);
 
 struct prf_where_request {
     struct prf_side_profiles sides[PRF_DIFF_SIDES]; /* at least one result each */
@@ -40,8 +41,9 @@ struct prf_where_request {
 
    Listed is what differs by more than the repeats show (see amounts.h) and by 0.2 % of
    the sum of all differences at least. Where a side has one result, repeats show
-   nothing: there it must be 5 % of that sum, unless the number of calls, which is
-   exact, differs.
+   nothing: there it must be 5 % of that sum. A number of calls on which the results of
+   each side agree is exact: where it differs, or a side has no calls, only the 0.2 %
+   count.
 
    Everything is the arena's; names, file names and hunks are borrowed from the request.
    PRF_ENOTFOUND: no such column (names those that there are); PRF_ENOMEM. */

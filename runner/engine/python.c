@@ -225,10 +225,9 @@ python_telling_line(char *text)
     return telling;
 }
 
-/* Run the script; its standard output and error in `out`. */
-static int
-python_run(const char *python, const char *pyproject, struct prf_strbuf *out,
-           struct prf_error *err)
+int
+prf_python_run(const char *python, const char *script, const char *argument,
+               struct prf_strbuf *out, struct prf_error *err)
 {
     int fds[2] = {-1, -1};
     int rc = 0;
@@ -239,7 +238,7 @@ python_run(const char *python, const char *pyproject, struct prf_strbuf *out,
         rc = prf_fail(err, PRF_EIO, "cannot make a pipe: %s", strerror(errno));
         goto out;
     }
-    const char *const argv[] = {python, "-I", "-S", "-c", ask_script, pyproject, NULL};
+    const char *const argv[] = {python, "-I", "-S", "-c", script, argument, NULL};
     struct prf_spawn spawn = {.argv = (char *const *)argv,
                               .env = environ,
                               .in = null,
@@ -389,7 +388,7 @@ prf_python_ask(const char *python, const char *pyproject, struct prf_interpreter
 {
     struct prf_strbuf sb = PRF_STRBUF_INIT;
     *out = (struct prf_interpreter){0};
-    int rc = python_run(python, pyproject, &sb, err);
+    int rc = prf_python_run(python, ask_script, pyproject, &sb, err);
     if (rc < 0) {
         goto out;
     }

@@ -9,6 +9,7 @@
 #include <pyprofiler/error.h>
 
 #include "arena.h"
+#include "strbuf.h"
 
 struct prf_python_choice {
     const char
@@ -36,6 +37,12 @@ struct prf_interpreter {
    PRF_ENOTFOUND: no Python anywhere. */
 int prf_python_choose(const struct prf_python_choice *choice, char **out,
                       const char **source, struct prf_error *err);
+
+/* Let it run a script (-I -S) with one argument, or NULL; what it prints, errors too, is
+   added to `out`. PRF_EUNAVAILABLE: it failed, or took longer than 10 s;
+   PRF_EINTERRUPTED. */
+int prf_python_run(const char *python, const char *script, const char *argument,
+                   struct prf_strbuf *out, struct prf_error *err);
 
 /* Start it once (-I -S) and let it describe itself; `pyproject` is the file whose table
    [tool.pyprofiler] is wanted as well, or NULL. PRF_EUNAVAILABLE: it does not work;

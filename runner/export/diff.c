@@ -52,8 +52,9 @@ prf_diff_percent(double base, double next, char *buf, size_t size)
 struct prf_color
 prf_diff_color(double difference, double scale)
 {
-    double part = scale > 0 ? difference / scale : 0;
-    return prf_colormap_at(prf_colormap_find("RdBu_r"), 0.5 + part / 2);
+    double part = scale > 0 ? sqrt(fmin(fabs(difference) / scale, 1)) : 0;
+    return prf_colormap_at(prf_colormap_find("RdBu_r"),
+                           0.5 + copysign(part, difference) / 2);
 }
 
 double *

@@ -56,8 +56,12 @@ int prf_diff_need_stacks(const struct prf_diff *diff, struct prf_error *err);
 #define PRF_DIFF_TEXT 32
 const char *prf_diff_percent(double base, double next, char *buf, size_t size);
 
-/* The colour of a difference: blue is less, red is more, to the same degree; `scale` is
-   the largest difference, white is none. */
+/* The colour of a difference: blue is less, red is more, to the same degree; white is
+   none, the ends of the map are `scale`, the largest difference. In between by the
+   square root, so that a tenth of the largest is still seen. */
+#define PRF_DIFF_HALFWAY                                                               \
+    0.25 /* of `scale` has the colour between white and the end                        \
+          */
 struct prf_color prf_diff_color(double difference, double scale);
 
 /* The whole amount of each node, with what is below it, of one side; calloc'ed, the

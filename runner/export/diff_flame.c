@@ -18,10 +18,10 @@
 #define FLAME_ROW 18
 #define FLAME_HEAD 108
 #define FLAME_LEAST 0.3     /* pixels; what is narrower is not drawn */
-#define FLAME_CHARACTER 6.8 /* pixels, about */
+#define FLAME_CHARACTER 7.4 /* pixels, about */
 #define FLAME_GONE_MAX 20   /* lines */
 #define FLAME_BAR_CELLS 41  /* of the legend */
-#define FLAME_BAR_CELL 6    /* pixels */
+#define FLAME_BAR_CELL 10   /* pixels */
 #define FLAME_SPAN (FLAME_WIDTH - 2.0 * FLAME_MARGIN)
 
 struct flame {
@@ -51,13 +51,10 @@ flame_is_drawn(const struct flame *f, uint32_t node)
     return flame_width(f, node) >= FLAME_LEAST;
 }
 
-/* What the repeats show is no change. */
 static double
 flame_change(const struct flame *f, uint32_t node)
 {
-    const struct prf_amount *a = &f->tree->amounts[node];
-    double change = a->cost[PRF_DIFF_NEXT] - a->cost[PRF_DIFF_BASE];
-    return node != 0 && fabs(change) > a->noise ? change : 0;
+    return node == 0 ? 0 : prf_amount_change(&f->tree->amounts[node]);
 }
 
 /* ---- layout ---- */
@@ -145,6 +142,25 @@ flame_add_change(struct flame *f, double base, double next)
                     prf_diff_percent(base, next, change, sizeof change));
 }
 
+/* prf_xml_put makes line ends visible; those in names are already. */
+static void
+flame_put_lines(struct flame *f, const char *text)
+{
+    struct prf_strbuf line = PRF_STRBUF_INIT;
+    for (; *text != '\0'; text += *text == '\n') {
+        size_t n = strcspn(text, "\n");
+        prf_strbuf_clear(&line);
+        prf_strbuf_add(&line, text, n);
+        prf_xml_put(f->out, prf_strbuf_text(&line));
+        text += n;
+        if (*text == '\n') {
+            fputc('\n', f->out);
+        }
+    }
+    f->text.failed = f->text.failed || line.failed;
+    prf_strbuf_release(&line);
+}
+
 static void
 flame_put_tooltip(struct flame *f, uint32_t node)
 {
@@ -164,7 +180,7 @@ flame_put_tooltip(struct flame *f, uint32_t node)
                         a->calls[PRF_DIFF_NEXT]);
     }
     fputs("<title>", f->out);
-    prf_xml_put(f->out, prf_strbuf_text(&f->text));
+    flame_put_lines(f, prf_strbuf_text(&f->text));
     fputs("</title>", f->out);
 }
 
@@ -298,34 +314,51 @@ flame_put_gone(struct flame *f, const struct flame_child *gone, size_t n, double
 
 /* ---- the page ---- */
 
+/* Amounts under the colours they have. */
+static void
+flame_put_ticks(struct flame *f, double x, double y)
+{
+    static const double parts[] = {-1, -PRF_DIFF_HALFWAY, 0, PRF_DIFF_HALFWAY, 1};
+    char amount[PRF_UNIT_TEXT];
+    size_t n = sizeof parts / sizeof *parts;
+    for (size_t i = 0; i < n; i++) {
+        double at = x + (double)i / (double)(n - 1) * FLAME_BAR_CELLS * FLAME_BAR_CELL;
+        fprintf(f->out,
+                "<text class=\"s\" font-size=\"10\" text-anchor=\"middle\" "
+                "x=\"%.1f\" y=\"%.0f\">%s%s</text>\n",
+                at, y,
+                parts[i] < 0   ? "\u2212"
+                : parts[i] > 0 ? "+"
+                               : "\u00b1",
+                flame_amount(f, fabs(parts[i]) * f->largest, amount));
+    }
+}
+
 static void
 flame_put_legend(struct flame *f)
 {
-    char amount[PRF_UNIT_TEXT];
-    double x = FLAME_MARGIN, y = 80;
-    fprintf(f->out,
-            "<text x=\"%.0f\" y=\"%.0f\">own cost of this path: less \u2212%s</text>\n",
-            x, y + 11, flame_amount(f, f->largest, amount));
-    x += 250;
+    double y = 66;
+    char more[64] = "";
+    double x = FLAME_SPAN + FLAME_MARGIN - FLAME_BAR_CELLS * FLAME_BAR_CELL - 40;
     for (int i = 0; i < FLAME_BAR_CELLS; i++) {
         double part = 2.0 * i / (FLAME_BAR_CELLS - 1) - 1;
-        struct prf_color c = prf_diff_color(part, 1);
-        fprintf(
-            f->out,
-            "<rect x=\"%.0f\" y=\"%.0f\" width=\"%d\" height=\"14\" stroke=\"none\" "
-            "fill=\"#%02x%02x%02x\"/>\n",
-            x + i * FLAME_BAR_CELL, y, FLAME_BAR_CELL, c.red, c.green, c.blue);
+        struct prf_color c = prf_diff_color(part * fabs(part), 1);
+        fprintf(f->out,
+                "<rect class=\"b\" x=\"%.0f\" y=\"%.0f\" width=\"%d\" "
+                "height=\"14\" fill=\"#%02x%02x%02x\"/>\n",
+                x + i * FLAME_BAR_CELL, y, FLAME_BAR_CELL, c.red, c.green, c.blue);
     }
-    x += FLAME_BAR_CELLS * FLAME_BAR_CELL + 6;
-    fprintf(f->out,
-            "<text x=\"%.0f\" y=\"%.0f\">+%s more; dashed: new. Width: with what it "
-            "calls, on the new side%s</text>\n",
-            x, y + 11, flame_amount(f, f->largest, amount),
-            f->n_narrow > 0 ? "; too narrow to show are" : ".");
+    flame_put_ticks(f, x, y + 28);
     if (f->n_narrow > 0) {
-        fprintf(f->out, "<text x=\"%d\" y=\"%.0f\" text-anchor=\"end\">%zu</text>\n",
-                FLAME_WIDTH - FLAME_MARGIN, y + 11, f->n_narrow);
+        snprintf(more, sizeof more, " %zu %s too narrow to be shown.", f->n_narrow,
+                 f->n_narrow == 1 ? "box is" : "boxes are");
     }
+    fprintf(f->out,
+            "<text class=\"s\" x=\"%d\" y=\"%.0f\">Colour: change of the function's "
+            "own cost on this path, blue less, red more; dashed: new there.</text>\n"
+            "<text class=\"s\" x=\"%d\" y=\"%.0f\">Width: the function with what it "
+            "calls, on the new side.%s</text>\n",
+            FLAME_MARGIN, y + 11, FLAME_MARGIN, y + 28, more);
 }
 
 static void
@@ -333,18 +366,17 @@ flame_put_head(struct flame *f, double height)
 {
     const struct prf_diff_request *r = f->diff->request;
     struct prf_strbuf title = PRF_STRBUF_INIT;
-    fprintf(
-        f->out,
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%.0f\" "
-        "viewBox=\"0 0 %d %.0f\" role=\"img\" "
-        "font-family=\"system-ui, 'DejaVu Sans', sans-serif\" font-size=\"12\">\n"
-        "<style>text{fill:#1f2328}.d text{fill:#ffffff}.h{font-weight:600}"
-        ".s{fill:#57606a}rect{stroke:#8c959f;stroke-width:0.5}"
-        ".n{stroke:#1f2328;stroke-width:1.5;stroke-dasharray:4 2}</style>\n"
-        "<rect width=\"%d\" height=\"%.0f\" fill=\"#ffffff\" style=\"stroke:none\"/>"
-        "\n",
-        FLAME_WIDTH, height, FLAME_WIDTH, height, FLAME_WIDTH, height);
+    fprintf(f->out,
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%.0f\" "
+            "viewBox=\"0 0 %d %.0f\" role=\"img\" "
+            "font-family=\"system-ui, 'DejaVu Sans', sans-serif\" font-size=\"12\">\n"
+            "<style>text{fill:#1f2328}.d text{fill:#ffffff}.h{font-weight:600}"
+            ".s{fill:#57606a}rect{stroke:#8c959f;stroke-width:0.5}.b{stroke:none}"
+            ".n{stroke:#1f2328;stroke-width:1.5;stroke-dasharray:4 2}</style>\n"
+            "<rect width=\"%d\" height=\"%.0f\" class=\"b\" fill=\"#ffffff\"/>"
+            "\n",
+            FLAME_WIDTH, height, FLAME_WIDTH, height, FLAME_WIDTH, height);
     prf_strbuf_clear(&f->text);
     prf_visible_add(&f->text, r->results[PRF_DIFF_NEXT]->case_id, PRF_VISIBLE_LINE);
     prf_shorten_add(&title, prf_strbuf_text(&f->text), 110, "\u2026");

@@ -161,7 +161,8 @@ graph_codes(struct graph_diff *g)
     g->both.codes = prf_arena_alloc(g->arena, match->n * sizeof *g->both.codes);
     g->both.n_codes = match->n;
     for (size_t i = 0; g->both.codes != NULL && i < match->n; i++) {
-        g->both.codes[i] = i == 0 ? g->diff->functions[0] : *match->items[i].function;
+        g->both.codes[i] = g->diff->functions[i];
+        g->both.codes[i].file = i == 0 ? "" : match->items[i].path;
     }
     return g->both.codes == NULL ? PRF_ENOMEM : 0;
 }
@@ -222,14 +223,6 @@ graph_item(const struct graph_diff *g, size_t node)
     return (uint32_t)(g->graph.nodes[node].code - g->both.codes);
 }
 
-/* What the repeats show is no change. */
-static double
-graph_change(const struct prf_amount *a)
-{
-    double change = a->cost[PRF_DIFF_NEXT] - a->cost[PRF_DIFF_BASE];
-    return fabs(change) > a->noise ? change : 0;
-}
-
 static const struct prf_amount *
 graph_edge_amount(const struct graph_diff *g, const struct prf_graph_edge *e)
 {
@@ -240,11 +233,11 @@ static void
 graph_measure(struct graph_diff *g)
 {
     for (size_t i = 0; i < g->graph.n_nodes; i++) {
-        double change = graph_change(graph_find(&g->own, graph_item(g, i), 0));
+        double change = prf_amount_change(graph_find(&g->own, graph_item(g, i), 0));
         g->largest[0] = fmax(g->largest[0], fabs(change));
     }
     for (size_t i = 0; i < g->graph.n_edges; i++) {
-        double change = graph_change(graph_edge_amount(g, &g->graph.edges[i]));
+        double change = prf_amount_change(graph_edge_amount(g, &g->graph.edges[i]));
         g->largest[1] = fmax(g->largest[1], fabs(change));
     }
 }
@@ -301,7 +294,7 @@ graph_put_node(struct graph_diff *g, size_t i)
     const struct prf_graph_node *n = &g->graph.nodes[i];
     uint32_t item = graph_item(g, i);
     const struct prf_amount *own = graph_find(&g->own, item, 0);
-    struct prf_color color = prf_diff_color(graph_change(own), g->largest[0]);
+    struct prf_color color = prf_diff_color(prf_amount_change(own), g->largest[0]);
     prf_strbuf_addf(g->out, "    n%zu [label=\"", i);
     prf_dot_put(g->out, n->name);
     if (graph_on_one_side(own)) {
@@ -370,7 +363,7 @@ graph_put_edge(struct graph_diff *g, const struct prf_graph_edge *e)
     prf_strbuf_addf(g->out, "\", penwidth=%.2f, arrowsize=%.2f%s, color=",
                     0.6 + 3.4 * sqrt(fmin(share, 1)), 0.5 + 0.4 * sqrt(fmin(share, 1)),
                     graph_on_one_side(a) ? ", style=dashed" : "");
-    graph_put_color(g, graph_line_color(graph_change(a), g->largest[1]));
+    graph_put_color(g, graph_line_color(prf_amount_change(a), g->largest[1]));
     prf_strbuf_adds(g->out, ", tooltip=\"");
     prf_dot_put(g->out, g->graph.nodes[e->from].name);
     prf_strbuf_adds(g->out, " calls ");
@@ -396,12 +389,15 @@ graph_put_bar(struct graph_diff *g)
     prf_strbuf_adds(g->out, "</TD>");
     for (int i = 0; i < GRAPH_BAR_CELLS; i++) {
         prf_strbuf_adds(g->out, "<TD WIDTH=\"9\" BGCOLOR=");
-        graph_put_color(g, prf_diff_color(2.0 * i / (GRAPH_BAR_CELLS - 1) - 1, 1));
+        double part = 2.0 * i / (GRAPH_BAR_CELLS - 1) - 1;
+        graph_put_color(g, prf_diff_color(part * fabs(part), 1));
         prf_strbuf_adds(g->out, "></TD>");
     }
     prf_strbuf_adds(g->out, "<TD>+");
     graph_put_time(g, g->largest[0]);
-    prf_strbuf_adds(g->out, " more</TD></TR></TABLE></TD></TR>\n");
+    prf_strbuf_adds(g->out, " more; halfway: ");
+    graph_put_time(g, PRF_DIFF_HALFWAY * g->largest[0]);
+    prf_strbuf_adds(g->out, "</TD></TR></TABLE></TD></TR>\n");
 }
 
 static void

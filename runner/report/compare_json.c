@@ -155,6 +155,7 @@ json_item(struct prf_jsonout *js, const struct prf_compared *item)
     prf_json_open(js, NULL, '{');
     prf_json_text(js, "case", item->case_id);
     prf_json_text(js, "profiler", item->profiler);
+    prf_json_text(js, "options", item->options);
     prf_json_text(js, "metric", item->metric);
     prf_json_text(js, "unit", item->unit);
     prf_json_text(js, "better", json_better(item->change.better));
@@ -175,6 +176,7 @@ json_item(struct prf_jsonout *js, const struct prf_compared *item)
         prf_json_clause(js, &item->clauses[i]);
     }
     prf_json_close(js, ']');
+    prf_json_text(js, "where_profiler", item->where_profiler);
     prf_json_open(js, "where", '[');
     for (size_t i = 0; i < item->n_where; i++) {
         json_where(js, &item->where[i]);

@@ -69,6 +69,23 @@ junit_add_text(struct prf_strbuf *sb, const struct junit_group *group, bool wher
     }
 }
 
+/* The first thing that failed. */
+static void
+junit_add_message(struct prf_strbuf *sb, const struct junit_group *group)
+{
+    for (size_t i = 0; i < group->n && sb->len == 0; i++) {
+        const struct prf_compared *item = group->items[i];
+        if (prf_words_is_worse(item)) {
+            prf_words_add_item(sb, item);
+        }
+        for (size_t k = 0; k < item->n_clauses && sb->len == 0; k++) {
+            if (item->clauses[k].broken) {
+                prf_words_add_clause(sb, &item->clauses[k]);
+            }
+        }
+    }
+}
+
 static void
 junit_attribute(FILE *out, const char *name, const char *value)
 {
@@ -130,7 +147,7 @@ junit_put_body(FILE *out, const struct junit_group *group, bool where)
     if (group->n_failures > 0) {
         struct prf_strbuf line = PRF_STRBUF_INIT;
         const char *all = prf_strbuf_text(&text);
-        prf_strbuf_add(&line, all, strcspn(all, "\n"));
+        junit_add_message(&line, group);
         fputs("<failure", out);
         junit_attribute(out, "message", prf_strbuf_text(&line));
         fputc('>', out);

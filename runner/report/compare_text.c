@@ -287,8 +287,7 @@ text_put_items(const struct prf_text *text,
             text_put_uncompared(text, item);
         }
         for (size_t k = 0; k < item->n_clauses; k++) {
-            fputs("  ", text->out);
-            prf_report_clause(text->out, text->style, &item->clauses[k]);
+            prf_report_clause(text->out, text->style, 4, &item->clauses[k]);
         }
         if (options->where) {
             prf_compare_text_where(text, item);

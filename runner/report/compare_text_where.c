@@ -94,7 +94,11 @@ prf_compare_text_where(const struct prf_text *text, const struct prf_compared *i
     size_t n = text->style->verbosity > 0 || item->n_where < WHERE_ROWS ? item->n_where
                                                                         : WHERE_ROWS;
     if (n > 0) {
-        fprintf(text->out, "    where:\n");
+        fputs("    where", text->out);
+        if (item->where_profiler != NULL) {
+            fprintf(text->out, ", as %s has it", item->where_profiler);
+        }
+        fputs(":\n", text->out);
     }
     for (size_t i = 0; i < n; i++) {
         where_put(text, &item->where[i]);

@@ -182,7 +182,7 @@ prf_report_result(FILE *out, const struct prf_style *style,
 }
 
 void
-prf_report_clause(FILE *out, const struct prf_style *style,
+prf_report_clause(FILE *out, const struct prf_style *style, int indent,
                   const struct prf_clause *clause)
 {
     const struct prf_export_options options = {0};
@@ -196,7 +196,7 @@ prf_report_clause(FILE *out, const struct prf_style *style,
     if (!clause->broken && !clause->unknown && style->verbosity < 1) {
         return;
     }
-    fprintf(out, "  %sbudget %s:%s ", prf_paint(style, paint), word,
+    fprintf(out, "%*s%sbudget %s:%s ", indent, "", prf_paint(style, paint), word,
             prf_paint(style, PRF_PLAIN));
     prf_text_put(&text, clause->text, PRF_VISIBLE_LINE);
     fputs(clause->why != NULL ? ", " : "", out);

@@ -35,9 +35,9 @@ int prf_report_result(FILE *out, const struct prf_style *style,
 
 struct prf_clause;
 
-/* A clause of a budget that is broken or could not be judged, as a line of its own; one
-   that is kept only from verbosity 1 on. */
-void prf_report_clause(FILE *out, const struct prf_style *style,
+/* A clause of a budget that is broken or could not be judged, as a line of its own
+   after `indent` blanks; one that is kept only from verbosity 1 on. */
+void prf_report_clause(FILE *out, const struct prf_style *style, int indent,
                        const struct prf_clause *clause);
 
 struct prf_totals {

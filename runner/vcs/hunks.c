@@ -168,6 +168,19 @@ hunks_add(struct hunks *h, git_patch *patch, const char *old_file, const char *n
     return 0;
 }
 
+/* Without lines: who follows lines through the diff has to know. */
+static int
+hunks_add_renamed(struct hunks *h, const char *old_file, const char *new_file)
+{
+    struct prf_hunk *to = hunks_next(h);
+    if (to == NULL) {
+        return hunks_out_of_memory(h);
+    }
+    *to = (struct prf_hunk){.old_file = old_file, .new_file = new_file, .text = ""};
+    h->out->n++;
+    return 0;
+}
+
 static int
 hunks_file(struct hunks *h, git_diff *diff, size_t at)
 {
@@ -187,6 +200,10 @@ hunks_file(struct hunks *h, git_diff *diff, size_t at)
         return hunks_fail(h, "compare the two trees");
     }
     int rc = patch == NULL ? 0 : hunks_add(h, patch, old_file, new_file);
+    if (rc == 0 && delta->status == GIT_DELTA_RENAMED &&
+        (patch == NULL || git_patch_num_hunks(patch) == 0)) {
+        rc = hunks_add_renamed(h, old_file, new_file);
+    }
     git_patch_free(patch);
     return rc;
 }

@@ -85,7 +85,8 @@ struct prf_hunks {
     size_t n;
 };
 
-/* Between two commits or trees; `next` NULL: the work tree as it is. Renames are found.
+/* Between two commits or trees; `next` NULL: the work tree as it is. Renames are found; a
+   file that was only renamed has a hunk without lines and text.
    PRF_ENOTFOUND, PRF_EVCS. */
 int prf_vcs_hunks(const char *path, const char *objects, const char *base,
                   const char *next, struct prf_arena *arena, struct prf_hunks *out,

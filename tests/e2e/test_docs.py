@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
-COMMANDS = ["run", "list", "profilers", "show", "export", "doctor", "sweep"]
+COMMANDS = ["run", "list", "profilers", "show", "export", "compare", "sweep", "init", "doctor"]
 PROFILERS = ["passthrough", "stopwatch", "call", "tracemalloc", "memory-line", "memory-time",
              "callgraph", "tracer", "line"]
 PAGES = sorted([*SOURCE.glob("*.md"), *(SOURCE / "docs").glob("*.md")])

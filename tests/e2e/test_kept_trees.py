@@ -124,7 +124,7 @@ def test_a_failure_is_a_warning(dirty):
     assert done.code == 0, done
     assert "objects" in done.err and "the results are stored, the tree is not" in done.err
     assert done.json["commit"]["dirty"]
-    assert dirty.run("show", "--format", "json").code == 0
+    assert dirty.run("pyprofiler", "show").code == 0
 
 
 def test_the_case_may_write_files(dirty):

@@ -259,8 +259,9 @@ top_and_column(void **state)
     assert_string_equal(c.where[0].function,
                         "both"); /* 10 more, as "more"; first by name */
     assert_string_equal(c.where[0].column, "calls");
-    assert_true(isnan(c.where[0].calls_base));
-    assert_near(c.where[0].by_cost, 10);
+    assert_int_equal(c.where[0].kinds, PRF_SITE_MORE_CALLS);
+    assert_near(c.where[0].by_calls, 10);
+    assert_near(c.where[0].by_cost, 0);
     for (size_t i = 2; i < c.n; i++) {
         assert_non_null(c.where[i].stack);
     }
@@ -298,6 +299,51 @@ repeats(void **state)
     const struct prf_where *w = check_entry(&c, "C.dearer");
     assert_near(w->base, 1005); /* medians */
     assert_near(w->next, 1100);
+    check_close(&c);
+}
+
+/* The number of calls is exact, however long they take. */
+static void
+counted_calls(void **state)
+{
+    static const int64_t times[2][2] = {{1000, 3000}, {2000, 4000}};
+    struct check c;
+    (void)state;
+    check_open(&c);
+    for (int side = 0; side < PRF_DIFF_SIDES; side++) {
+        for (int i = 0; i < 2; i++) {
+            struct prf_profile *p =
+                check_result(&c, side, "/a", base_codes, FIXTURE_LEN(base_codes));
+            check_site(p, MORE, 0, side == 0 ? 5 : 10, times[side][i]);
+            check_site(p, SAME, 0, 5, times[side][i]);
+            check_site(p, BOTH, 0, side * 5 + i,
+                       times[side][i]); /* they do not agree */
+        }
+    }
+    check_find(&c);
+    assert_int_equal(c.n, 1);
+    assert_string_equal(c.where[0].function, "more");
+    assert_near(c.where[0].by_calls, 2000);
+    assert_near(c.where[0].by_cost, -1000);
+    check_close(&c);
+}
+
+/* sys.path.insert(0, "/a/cases/..") */
+static void
+paths_with_dots(void **state)
+{
+    static struct prf_function dotted[] = {{"", "", "", 0, 0},
+                                           {"/a/cases/../m.py", "f", "f", 5, 0}};
+    static struct prf_function plain[] = {{"", "", "", 0, 0},
+                                          {"/b/m.py", "f", "f", 5, 0}};
+    struct check c;
+    (void)state;
+    check_open(&c);
+    check_site(check_result(&c, PRF_DIFF_BASE, "/a", dotted, 2), 1, 0, 1, 10);
+    check_site(check_result(&c, PRF_DIFF_NEXT, "/b", plain, 2), 1, 0, 1, 20);
+    check_find(&c);
+    assert_int_equal(c.n, 1);
+    assert_string_equal(c.where[0].file, "m.py");
     check_close(&c);
 }
 
@@ -729,6 +775,8 @@ main(void)
         cmocka_unit_test(functions),
         cmocka_unit_test(top_and_column),
         cmocka_unit_test(repeats),
+        cmocka_unit_test(counted_calls),
+        cmocka_unit_test(paths_with_dots),
         cmocka_unit_test(many_repeats),
         cmocka_unit_test(missing_in_a_result),
         cmocka_unit_test(renamed_file),
