@@ -319,6 +319,33 @@ compare_run_order(const void *a, const void *b)
                : strcmp(x->metric, y->metric);
 }
 
+/* What was said of the sides belongs into the report too: a verdict over other code
+   than it names is none. */
+static int
+compare_run_warn(struct compare_run *r, struct prf_error *err)
+{
+    struct prf_comparison *out = &r->c->comparison;
+    const struct prf_measure_side *sides[] = {r->base, r->next};
+    size_t n = r->base->warnings.n + r->next->warnings.n, k = 0;
+    const char **list = prf_arena_alloc(&out->arena, (n + 1) * sizeof *list);
+    if (list == NULL) {
+        return prf_fail(err, PRF_ENOMEM, "out of memory");
+    }
+    for (size_t i = 0; i < 2; i++) {
+        for (size_t j = 0; j < sides[i]->warnings.n; j++) {
+            char *text = NULL;
+            if (asprintf(&text, "%s: %s", sides[i]->name, sides[i]->warnings.items[j]) <
+                0) {
+                return prf_fail(err, PRF_ENOMEM, "out of memory");
+            }
+            list[k++] = compare_run_copy(out, text);
+            free(text);
+        }
+    }
+    out->warnings = n > 0 ? list : NULL;
+    return 0;
+}
+
 /* From exactly the pairs that were measured. */
 static int
 compare_run_fill(struct compare_run *r, struct prf_error *err)
@@ -422,6 +449,9 @@ compare_run_go(struct compare_run *r, struct prf_error *err)
         return compare_run_other(r, r->next, err);
     }
     rc = compare_run_measure(r, err);
+    if (rc == 0) {
+        rc = compare_run_warn(r, err);
+    }
     return rc < 0 ? rc : compare_run_fill(r, err);
 }
 

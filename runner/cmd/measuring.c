@@ -202,8 +202,10 @@ measuring_take_overlay(struct prf_measuring_words *w, const char *word,
         rc = prf_fail(err, PRF_EUSAGE, "--overlay: there is no '%s'", word);
     } else if (relative[0] == '/') {
         rc = prf_fail(err, PRF_EUSAGE, "--overlay: '%s' is not below '%s'", word, root);
-    } else if (prf_strlist_add(&w->overlay, path) < 0) {
-        rc = prf_fail(err, PRF_ENOMEM, "out of memory");
+    } else {
+        rc = prf_strlist_add(&w->overlay, path) < 0
+                 ? prf_fail(err, PRF_ENOMEM, "out of memory")
+                 : 0;
     }
     free(relative);
     free(path);

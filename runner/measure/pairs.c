@@ -59,12 +59,12 @@ pairs_add(struct prf_pairs *pairs, const struct prf_measure_item *base,
                               .base = base,
                               .next = next,
                               .why = pairs_copy(pairs, why)};
-    if (why == NULL && (base->skip != NULL || next->skip != NULL)) {
-        pair->why = pairs_text(pairs, "skipped: %s",
-                               next->skip != NULL ? next->skip : base->skip);
-    }
     if (base != NULL && next != NULL) {
+        const char *skip = next->skip != NULL ? next->skip : base->skip;
         pair->source_changed = pairs_differ(base->kase->hash, next->kase->hash);
+        if (why == NULL && skip != NULL) {
+            pair->why = pairs_text(pairs, "skipped: %s", skip);
+        }
     }
     pair->settled = pair->why != NULL;
     pairs->n_open += !pair->settled;

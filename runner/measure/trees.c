@@ -472,5 +472,6 @@ prf_trees_release(struct prf_trees *trees)
         close(trees->lock);
     }
     free(trees->base);
+    trees->base = NULL;
     prf_trees_init(trees, trees->setup);
 }

@@ -331,6 +331,7 @@ def test_editable_installs(tmp_path, trees, install, warned):
     outcome = compare(trees, "HEAD~1", "HEAD", env={"PYTHONPATH": str(site)})
     said = f"module 'pkg' was loaded from '{root}/pkg/__init__.py'"
     assert (said in outcome.err) == warned, outcome
+    assert any(said in w for w in outcome.json["warnings"]) == warned
     if warned:
         assert "HEAD~1: " + said in outcome.err
 
@@ -393,7 +394,7 @@ def test_wrong_words(trees, given, said):
 @pytest.mark.parametrize("options, said", [
     (("--cpu", "999999", "HEAD"), "--cpu takes the number of a processor"),
     (("nobody",), "nobody"),
-    (("--baseline", "x"), "a baseline is not measured"),
+    (("--baseline", "x"), "a baseline cannot be measured"),
     (("--profiler", "call", "HEAD"), "name 'call' after '--'"),
     (("--metric", "nothing", "--keyword", "(", "HEAD"), "'('"),
 ])
