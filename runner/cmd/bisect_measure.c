@@ -298,7 +298,7 @@ prf_bisect_measure(struct prf_bisector *b, const struct prf_revision *good,
                    struct prf_error *err)
 {
     struct prf_bisect_side *s = NULL, *g = NULL;
-    double *base = malloc((b->n_metrics + 1) * sizeof *base);
+    double *base = calloc(b->n_metrics + 1, sizeof *base);
     int rc = base == NULL ? measure_no_memory(err)
                           : measure_open(b, commit, good->id, &s, err);
     if (rc < 0) {
@@ -448,7 +448,7 @@ prf_bisect_reuse(struct prf_bisector *b, const struct prf_bisect_line *line,
             struct reuse_value *g =
                 v->index == PRF_SEARCH_GOOD ? NULL : reuse_nearest(&r, v);
             double value = g == NULL ? NAN : measure_log_ratio(v->value, g->value);
-            if (!isnan(value)) {
+            if (g != NULL && !isnan(value)) {
                 g->used = true;
                 tell(arg, m, v->index, value);
                 b->model.n_reused++;

@@ -30,6 +30,7 @@ static const char svg_style[] =
     ".level{stroke:#0969da;stroke-width:2;stroke-opacity:0.55}\n"
     ".ci{stroke:#0969da;stroke-opacity:0.5}\n"
     ".point{fill:#0969da;stroke:#ffffff;stroke-width:1}\n"
+    ".dense{stroke:none;fill-opacity:0.45}\n"
     ".aside{fill:#ffffff;stroke:#0969da}.wip{fill:#ffffff;stroke:#8250df}\n"
     "g:hover>.point{fill:#24292f}\n"
     ".worse{stroke:#cf222e}.better{stroke:#1a7f37}.other{stroke:#9a6700}\n"
@@ -148,11 +149,12 @@ svg_commits(const struct svg *s)
         const struct prf_history_commit *c = &h->commits[h->places[i].commit];
         snprintf(id, sizeof id, "%.9s", c->id);
         svg_line(s, "axis", x, bottom, x, bottom + 5);
+        x = fmin(x, SVG_WIDTH - SVG_LABEL_ROOM / 2.0);
+        last = x;
         svg_text(s, x, bottom + 19, "text-anchor=\"middle\" font-family=\"monospace\"",
                  id);
         svg_text(s, x, bottom + 34, "class=\"dim\" text-anchor=\"middle\"",
                  prf_history_date(c->time, date, sizeof date));
-        last = x;
     }
 }
 
@@ -215,7 +217,6 @@ static void
 svg_curve(const struct svg *s)
 {
     const char *command = "M";
-    size_t from = 0;
     fputs("<path class=\"line\" d=\"", s->out);
     for (size_t i = 0; i < s->series->n; i++) {
         if (svg_on_line(s, i)) {
@@ -226,11 +227,26 @@ svg_curve(const struct svg *s)
         }
     }
     fputs("\"/>\n", s->out);
+}
+
+static void
+svg_levels(const struct svg *s)
+{
+    size_t from = 0;
     for (size_t i = 0; i <= s->series->n_steps; i++) {
         size_t end = i < s->series->n_steps ? s->series->steps[i].at : s->series->n;
         svg_level(s, from, end);
         from = end;
     }
+}
+
+/* With so many points none is seen alone: they are a cloud, the levels lie over it. */
+#define SVG_DENSE 3.0
+
+static double
+svg_spacing(const struct svg *s)
+{
+    return (double)SVG_INNER / (double)s->history->n_places;
 }
 
 static void
@@ -263,11 +279,11 @@ static void
 svg_point(const struct svg *s, const struct prf_history_point *p)
 {
     const struct prf_history_place *place = &s->history->places[p->place];
-    double width = (double)SVG_INNER / (double)s->history->n_places;
-    double x = svg_x(s, (double)p->place), radius = width > 9 ? 4 : width > 5 ? 3 : 2;
+    double width = svg_spacing(s), x = svg_x(s, (double)p->place);
+    double radius = width > 9 ? 4 : width > 5 ? 3 : width > SVG_DENSE ? 2 : 1.5;
     fputs("<g>", s->out);
     svg_title(s, p);
-    if (!isnan(p->ci_low)) {
+    if (!isnan(p->ci_low) && width > SVG_DENSE) {
         double low = svg_y(s, p->ci_low), high = svg_y(s, p->ci_high);
         svg_line(s, "ci", x, low, x, high);
         if (width > 12) {
@@ -279,7 +295,8 @@ svg_point(const struct svg *s, const struct prf_history_point *p)
             "<circle class=\"point%s\" cx=\"%.1f\" cy=\"%.1f\" r=\"%g\"/></g>\n",
             place->kind == PRF_PLACE_WIP ? " wip"
             : place->aside               ? " aside"
-                                         : "",
+            : width > SVG_DENSE          ? ""
+                                         : " dense",
             x, svg_y(s, p->value), radius);
 }
 
@@ -396,12 +413,19 @@ svg_panel(struct svg *s, double top)
     svg_gaps(s);
     svg_amounts(s);
     svg_commits(s);
-    svg_curve(s);
+    bool dense = svg_spacing(s) <= SVG_DENSE;
+    if (!dense) {
+        svg_curve(s);
+        svg_levels(s);
+    }
     svg_steps(s, true);
     for (size_t i = 0; i < s->series->n; i++) {
         if (!isnan(s->series->points[i].value)) {
             svg_point(s, &s->series->points[i]);
         }
+    }
+    if (dense) {
+        svg_levels(s);
     }
 }
 

@@ -241,8 +241,8 @@ text_row(const struct history_text *t, size_t place)
     const struct prf_history_commit *commit = &t->history->commits[p->commit];
     size_t point = prf_history_point_at(t->series, place);
     char date[PRF_DATE_TEXT];
-    size_t used =
-        (size_t)(2 + TEXT_ID + 2 + 10 + 1 + t->value_width + 1 + t->ci_width + 5 + 15);
+    int used = 2 + TEXT_ID + 2 + 10 + 1 + t->value_width + 1 + t->ci_width + 5 + 2 +
+               t->remark_width + 2;
     if (p->kind == PRF_PLACE_GAP || point == PRF_HISTORY_NONE) {
         size_t n = p->kind == PRF_PLACE_GAP ? p->n_commits : 1;
         fprintf(t->out, "  %s%s %zu commit%s not measured%s\n", text_paint(t, PRF_DIM),
@@ -258,7 +258,7 @@ text_row(const struct history_text *t, size_t place)
     }
     text_value(t, &t->series->points[point]);
     text_put_remark(t, point);
-    text_put_cut(t, p->kind == PRF_PLACE_WIP ? "" : commit->summary, used);
+    text_put_cut(t, p->kind == PRF_PLACE_WIP ? "" : commit->summary, (size_t)used);
     putc('\n', t->out);
 }
 

@@ -6,12 +6,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "bisection.h"
 #include "history.h"
 #include "history_report.h"
+#include "store.h"
 
 #define N 12
 
@@ -392,6 +394,110 @@ test_side_branch_makes_no_step(void **state)
     assert_true(s->history.places[5].aside);
 }
 
+/* ---- the store ---- */
+
+#define COMMIT "0123456789abcdef0123456789abcdef01234567"
+
+static void
+add_stored(struct prf_store *store, const char *id, const char *case_id,
+           double *samples, size_t n)
+{
+    struct prf_metric_values metric = {.name = "wall_time",
+                                       .unit = "ns",
+                                       .better = PRF_BETTER_LESS,
+                                       .samples = samples,
+                                       .n = n};
+    struct prf_profile profile = {.metrics = &metric, .n_metrics = n > 0};
+    struct prf_run run = {.id = id,
+                          .commit = {.id = COMMIT, .dirty = true, .tree = "t"},
+                          .python = {.version = "3.12.1", .host = "embed"},
+                          .machine = {.fingerprint = "f00d", .hostname = "box"}};
+    struct prf_result result = {.id = id,
+                                .run_id = id,
+                                .case_id = case_id,
+                                .profiler = "stopwatch",
+                                .options = "{}",
+                                .status = n > 0 ? PRF_STATUS_OK : PRF_STATUS_CRASHED,
+                                .profile = &profile};
+    assert_int_equal(prf_store_add_run(store, &run, NULL), 0);
+    assert_int_equal(prf_store_add_result(store, &result, NULL), 0);
+}
+
+struct seen {
+    int n, stop_after;
+    double sum;
+    bool crashed;
+};
+
+static int
+see_point(const struct prf_point *p, void *arg)
+{
+    struct seen *seen = arg;
+    assert_string_equal(p->commit, COMMIT);
+    assert_string_equal(p->tree, "t");
+    assert_true(p->dirty);
+    assert_string_equal(p->fingerprint, "f00d");
+    assert_string_equal(p->version, "3.12.1");
+    assert_string_equal(p->options, "{}");
+    if (p->status == PRF_STATUS_CRASHED) {
+        assert_null(p->metric);
+        seen->crashed = true;
+    } else {
+        assert_string_equal(p->metric, "wall_time");
+        assert_string_equal(p->unit, "ns");
+        assert_int_equal(p->better, PRF_BETTER_LESS);
+    }
+    for (size_t i = 0; i < p->n_samples; i++) {
+        seen->sum += p->samples[i];
+    }
+    return ++seen->n == seen->stop_after ? 7 : 0;
+}
+
+static int
+see_series(const char *case_id, const char *profiler, void *arg)
+{
+    struct seen *seen = arg;
+    assert_string_equal(case_id, seen->n == 0 ? "a.py::A::a" : "a.py::A::b");
+    assert_string_equal(profiler, "stopwatch");
+    seen->n++;
+    return 0;
+}
+
+static void
+test_values_of_the_store(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/prf_history_XXXXXX", file[64];
+    struct prf_store *store = NULL;
+    double few[] = {1, 2}, more[] = {10, 20, 30};
+    assert_non_null(mkdtemp(folder));
+    snprintf(file, sizeof file, "%s/s.db", folder);
+    assert_int_equal(prf_store_open(file, PRF_STORE_WRITE, &store, NULL), 0);
+    add_stored(store, "r1", "a.py::A::b", few, 2);
+    add_stored(store, "r2", "a.py::A::a", few, 2);
+    add_stored(store, "r3", "a.py::A::b", NULL, 0);
+    add_stored(store, "r4", "a.py::A::b", more, 3);
+    struct seen seen = {0}, stopped = {.stop_after = 2}, none = {0}, series = {0};
+    assert_int_equal(
+        prf_store_points(store, "a.py::A::b", "stopwatch", see_point, &seen, NULL), 0);
+    assert_int_equal(seen.n, 3);
+    assert_true(seen.crashed);
+    assert_near(seen.sum, 63, 0);
+    assert_int_equal(
+        prf_store_points(store, "a.py::A::b", "stopwatch", see_point, &stopped, NULL),
+        7);
+    assert_int_equal(stopped.n, 2);
+    assert_int_equal(
+        prf_store_points(store, "a.py::A::b", "call", see_point, &none, NULL), 0);
+    assert_int_equal(none.n, 0);
+    assert_int_equal(prf_store_series(store, see_series, &series, NULL), 0);
+    assert_int_equal(series.n, 2);
+    prf_store_close(store);
+    char command[128];
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    assert_int_equal(system(command), 0);
+}
+
 /* ---- words ---- */
 
 static void
@@ -463,6 +569,7 @@ main(void)
         STORY(test_step_names_its_commit),
         STORY(test_step_over_a_gap),
         STORY(test_side_branch_makes_no_step),
+        cmocka_unit_test(test_values_of_the_store),
         cmocka_unit_test(test_changes_in_words),
         cmocka_unit_test(test_words_of_a_shell),
         cmocka_unit_test(test_formats),
