@@ -27,6 +27,8 @@ const struct prf_option prf_compare_run_table[] = {
      .help = "measure no longer than that; 0: until every case has a verdict"},
     {PRF_OPT_UINT, 0, "max-runs", NULL, AT(max_runs), .unit = "N",
      .help = "at most so many processes of each case on each side; 0: no limit"},
+    {PRF_OPT_FLAG, 0, "in-place", NULL, AT(in_place),
+     .help = "measure the work tree where it is, not a checkout of what it holds"},
     {PRF_OPT_FLAG, 0, "no-store", NULL, AT(no_store),
      .help = "do not keep the results"},
     PRF_OPTIONS_END,
@@ -47,8 +49,8 @@ struct compare_run {
 /* --- the sides -----------------------------------------------------------------------
  */
 
-/* The work tree is measured where it is, but when trees are built: then it is built as
-   the other side is, in a checkout of what it holds now. */
+/* What the work tree holds now is checked out as the other side is: on another file
+   system, or under another path, the same code takes another time. */
 static int
 compare_run_work_tree(struct compare_run *r, const struct prf_side *side,
                       struct prf_measure_request *request, char tree[41],
@@ -57,7 +59,7 @@ compare_run_work_tree(struct compare_run *r, const struct prf_side *side,
     struct prf_measure_setup *s = &r->words.setup;
     const struct prf_commit *commit = &r->words.run->run.commit;
     prf_run_keep_tree(r->words.run);
-    if (s->build == NULL && !s->venv) {
+    if (r->c->options.measure.in_place) {
         request->tree = NULL;
         return 0;
     }
@@ -426,6 +428,17 @@ compare_run_begin(struct compare_run *r, int argc, char **argv, struct prf_error
     return rc;
 }
 
+/* An import that fails in a checkout of the work tree: was it for built modules? */
+static bool
+compare_run_lacks_files(const struct compare_run *r,
+                        const struct prf_measure_failure *failure)
+{
+    return r->c->sides.next.work_tree && !r->next->in_place &&
+           r->words.setup.build == NULL &&
+           (strstr(failure->reason, "ModuleNotFoundError") != NULL ||
+            strstr(failure->reason, "ImportError") != NULL);
+}
+
 /* NEW first: what is wrong with it is the user's command line or work tree. */
 static int
 compare_run_go(struct compare_run *r, struct prf_error *err)
@@ -435,8 +448,13 @@ compare_run_go(struct compare_run *r, struct prf_error *err)
         rc = compare_run_open(r, &r->c->sides.next, &r->next, err);
     }
     for (size_t i = 0; rc == 0 && i < r->next->n_failures; i++) {
-        if (r->next->failures[i].usage) {
-            rc = prf_fail(err, PRF_EUSAGE, "%s", r->next->failures[i].reason);
+        const struct prf_measure_failure *failure = &r->next->failures[i];
+        if (failure->usage) {
+            rc = prf_fail(err, PRF_EUSAGE, "%s", failure->reason);
+        } else if (compare_run_lacks_files(r, failure)) {
+            prf_say_warning("%s: a checkout has no files that git ignores: --build "
+                            "makes them, or measure with --in-place",
+                            failure->node);
         }
     }
     if (rc == 0) {

@@ -10,7 +10,7 @@
 struct prf_comparing;
 
 struct prf_compare_run_options {
-    bool run, no_store;
+    bool run, no_store, in_place;
     int64_t max_time_ns;
     uint64_t max_runs;
 };

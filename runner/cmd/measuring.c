@@ -103,8 +103,8 @@ measuring_shorten(const char *profiler, json_t *options)
             return;
         }
     }
-    json_object_set_new(options, "min-time", json_string("50ms"));
-    json_object_set_new(options, "max-time", json_string("100ms"));
+    json_object_set_new(options, "min-time", json_string("25ms"));
+    json_object_set_new(options, "max-time", json_string("50ms"));
 }
 
 /* Names and options are copied: the engine that they come from is closed. */
