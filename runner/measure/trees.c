@@ -473,5 +473,7 @@ prf_trees_release(struct prf_trees *trees)
     }
     free(trees->base);
     trees->base = NULL;
-    prf_trees_init(trees, trees->setup);
+    trees->lock = -1;
+    trees->items = NULL;
+    trees->n = 0;
 }
