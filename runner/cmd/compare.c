@@ -377,7 +377,7 @@ compare_main(const struct prf_command *self, int argc, char **argv)
         rc = compare_go(&c, argc, argv, &err);
     }
     code = rc < 0 ? prf_say_error(&err) : rc > 0 ? PRF_EXIT_OK : compare_exit(&c);
-    if (prf_compare_is_bisect(argc, argv)) {
+    if (c.options.bisect.bisect || prf_compare_is_bisect(argc, argv)) {
         code = prf_compare_bisect_exit(&c, rc);
     }
 out:

@@ -351,5 +351,7 @@ def test_codes_of_compare_bisect(project, python_words):
     for words in (["no-such-commit"], [], [base, "--no-such-option"], [base, "-m", "nothing"]):
         outcome = project.run("pyprofiler", "compare", "--bisect", *words, "--", *python_words)
         assert outcome.code == 125, (words, outcome)
+    short = project.run("pyprofiler", "compare", "--bisec", "no-such-commit")
+    assert short.code == 125  # a unique beginning counts
     plain = project.run("pyprofiler", "compare", "--bisect", "--no-bisect", "no-such-commit")
     assert plain.code == 4
