@@ -51,6 +51,7 @@ prf_compare_judge(struct prf_comparing *c, struct prf_error *err)
 {
     const json_t *table = json_object_get(c->config, "gate");
     int rc = gate_check(c, table, err);
+    prf_comparison_thresholds(&c->comparison);
     if (rc == 0) {
         rc = prf_gate_thresholds(&c->comparison, table, err);
     }

@@ -142,7 +142,6 @@ pairs_item(struct pairing *p, const struct prf_side_result *base,
         .source_changed = base != NULL && next != NULL && base->case_hash != NULL &&
                           next->case_hash != NULL &&
                           strcmp(base->case_hash, next->case_hash) != 0,
-        .threshold = p->out->rules.threshold,
         .budget = next == NULL ? NULL : pairs_copy(p, next->budget),
         .base_result = base == NULL ? NULL : pairs_copy(p, base->id),
         .next_result = next == NULL ? NULL : pairs_copy(p, next->id),

@@ -99,6 +99,9 @@ struct prf_comparison {
     int64_t measured_ns; /* spent on measuring */
 };
 
+/* Each item has the threshold that the rules have for its unit. */
+void prf_comparison_thresholds(struct prf_comparison *comparison);
+
 /* Verdicts, q-values; clauses are judged by gate.h. PRF_ENOMEM. */
 int prf_comparison_judge(struct prf_comparison *comparison, struct prf_error *err);
 

@@ -328,8 +328,9 @@ def test_github(two_commits):
     compare(two_commits, env={"GITHUB_STEP_SUMMARY": str(summary)})
     assert summary.read_text() == text
     done = compare(two_commits, "--format", "github",
-                   env={"GITHUB_STEP_SUMMARY": "/proc/none/summary.md"})
+                   "-o", "report.txt", env={"GITHUB_STEP_SUMMARY": "/proc/none/summary.md"})
     assert done.code == 3 and "GITHUB_STEP_SUMMARY" in done.err, done
+    assert "::error " in (two_commits.path / "report.txt").read_text()
 
 
 def test_own_metrics_are_those_of_the_profilers(project):

@@ -236,7 +236,7 @@ def test_changed_work_tree(slower):
     tree = done.json["new"]["tree"]
     assert tree == done.json["base"]["tree"]
     assert "both sides are the same runs" in done.json["warnings"]
-    slower.write("calls.py", CASE.format(n=200))
+    slower.write("calls.py", CASE.format(n=2000))  # of another size: no stale .pyc
     slower.run("calls.py", "stopwatch", "--quick")
     done = slower.run("pyprofiler", "compare", "wip~1", "wip", "--format=json")
     assert done.json["base"]["tree"] == tree != done.json["new"]["tree"]
@@ -411,6 +411,26 @@ def test_threshold(slower):
         assert item["verdict"] in ("same", "within-noise") and item["threshold"] == 0.2
     [item] = items(slower, "HEAD~1", "--threshold", "5%", code=6)
     assert item["verdict"] == "slower"
+
+
+def test_threshold_of_counts(history):
+    """Machine instructions: a change of code layout is no news, 0.6 % are."""
+    for commit, count in zip(history.commits, (1e6, 1.004e6, 1.01e6)):
+        history.stored.run({(A, "instructions"): {"instructions": [count]}}, commit=commit)
+    [item] = items(history, "HEAD~2", "HEAD~1")
+    assert item["verdict"] == "within-noise" and item["threshold"] == 0.005
+    [item] = items(history, "HEAD~1", code=6)
+    assert item["verdict"] == "slower" and item["exact"] is True
+    assert "changes below 2% (of counts 0.5%)" in compare(history, "HEAD~1", code=6).out
+    [item] = items(history, "HEAD~1", "--threshold", "1%")
+    assert item["verdict"] == "within-noise" and item["threshold"] == 0.01
+    assert "of counts" not in compare(history, "HEAD~1", "--threshold", "1%", code=0).out
+    history.write("pyproject.toml", "[tool.pyprofiler]\nthreshold = '2%'\n")
+    [item] = items(history, "HEAD~1", "HEAD")
+    assert item["threshold"] == 0.02
+    history.write("pyproject.toml", "[tool.pyprofiler.gate]\ninstructions = '+0.1%'\n")
+    found = items(history, "HEAD~2", "HEAD~1", code=6)
+    assert found[0]["verdict"] == "slower" and found[0]["threshold"] == 0.001
 
 
 def test_threshold_of_the_table(slower):
