@@ -343,13 +343,14 @@ compare_exit(const struct prf_comparing *c)
         compare_say_notes(c);
         return PRF_EXIT_OK;
     }
-    if (prf_compare_count(comparison) == 0) {
-        prf_compare_say_nothing(c);
-        return PRF_EXIT_NOTHING;
-    }
     bool worse = prf_comparison_regressions(comparison) > 0 ||
                  prf_comparison_broken(comparison) > 0;
-    return worse && !c->options.exit_zero ? PRF_EXIT_REGRESSION : PRF_EXIT_OK;
+    bool fails = worse && !c->options.exit_zero;
+    if (prf_compare_count(comparison) == 0) {
+        prf_compare_say_nothing(c);
+        return fails ? PRF_EXIT_REGRESSION : PRF_EXIT_NOTHING;
+    }
+    return fails ? PRF_EXIT_REGRESSION : PRF_EXIT_OK;
 }
 
 static void
