@@ -164,7 +164,18 @@ pairs_metric(const struct prf_side_result *result, const char *name)
     return NULL;
 }
 
-/* Values of the metric in each process of the sample. */
+static bool
+pairs_has_values(const struct prf_metric_values *metric)
+{
+    for (size_t i = 0; i < metric->n; i++) {
+        if (isfinite(metric->samples[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Values of the metric in each process of the sample that has some. */
 static struct prf_side_values
 pairs_values(const struct sample *sample, const char *name,
              struct prf_process_values *room)
@@ -172,7 +183,8 @@ pairs_values(const struct sample *sample, const char *name,
     struct prf_side_values values = {.processes = room};
     for (size_t i = 0; i < sample->n; i++) {
         const struct prf_metric_values *m = pairs_metric(sample->results[i], name);
-        if (m != NULL && sample->results[i]->status == PRF_STATUS_OK) {
+        if (m != NULL && sample->results[i]->status == PRF_STATUS_OK &&
+            pairs_has_values(m)) {
             room[values.n++] = (struct prf_process_values){m->samples, m->n};
         }
     }
@@ -339,12 +351,16 @@ pairs_measure(struct pairing *p, const struct prf_compared *like,
     item->change.better = metric->better;
     if (base.n == 0 || next.n == 0) {
         size_t n = 0;
-        item->uncompared = base.n == 0 ? PRF_ONLY_NEXT : PRF_ONLY_BASE;
+        bool neither = base.n == 0 && next.n == 0;
+        item->uncompared = neither       ? PRF_NOT_MEASURED
+                           : base.n == 0 ? PRF_ONLY_NEXT
+                                         : PRF_ONLY_BASE;
         item->change.next =
             base.n == 0 ? pairs_median(p, &p->right, metric->name, &n) : NAN;
         item->change.n_next = n;
-        item->why = base.n == 0 ? "the base has no values of it"
-                                : "the new side has no values of it";
+        item->why = neither       ? "neither side has values of it"
+                    : base.n == 0 ? "the base has no values of it"
+                                  : "the new side has no values of it";
         return 0;
     }
     struct prf_change_metric facts = {.unit = metric->unit,

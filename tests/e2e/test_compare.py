@@ -499,6 +499,23 @@ def test_a_metric_on_one_side(history):
     assert found[B, "wall_time"]["verdict"] == "same"
 
 
+def test_values_that_are_none(history):
+    """Of one metric no numbers: the others have their verdicts."""
+    nan, inf = float("nan"), float("inf")
+    cases = {"a.py::A::both": ([nan] * 3, []), "a.py::A::base": ([inf, nan], [1.0, 2.0]),
+             "a.py::A::next": ([1.0], [nan]), "a.py::A::some": ([1e6] * 5, [nan, 2e6, 2e6])}
+    for side in 0, 1:
+        for _ in range(5):
+            history.stored.run({name: {"wall_time": of[side]} for name, of in cases.items()},
+                               commit=history.commits[1 + side])
+    found = {i["case"][9:]: i for i in items(history, "HEAD~1", code=6)}
+    assert {k: v["uncompared"] for k, v in found.items()} == {
+        "both": "not-measured", "base": "only-new", "next": "only-base", "some": None}
+    assert found["both"]["why"] == "neither side has values of it"
+    assert found["base"]["why"] == "the base has no values of it"
+    assert found["some"]["verdict"] == "slower" and found["some"]["n"] == [25, 10]
+
+
 def test_nothing_in_common(history):
     _, base, new = history.commits
     measure(history, base, 1000.0)
