@@ -8,6 +8,7 @@
 #include "compare_gate.h"
 #include "compare_report.h"
 #include "document.h"
+#include "label.h"
 #include "strbuf.h"
 
 #define WRITE_NAMES 3
@@ -253,7 +254,10 @@ prf_compare_say_nothing(const struct prf_comparing *c)
     if (text.len == 0 && c->options.keyword != NULL) {
         prf_strbuf_addf(&text, "no case fits -k '%s'", c->options.keyword);
     }
+    struct prf_strbuf safe = PRF_STRBUF_INIT;
+    prf_visible_add(&safe, prf_strbuf_text(&text), PRF_VISIBLE_LINE);
     fflush(stdout);
-    fprintf(stderr, "pyprofiler: nothing was compared: %s\n", prf_strbuf_text(&text));
+    fprintf(stderr, "pyprofiler: nothing was compared: %s\n", prf_strbuf_text(&safe));
+    prf_strbuf_release(&safe);
     prf_strbuf_release(&text);
 }

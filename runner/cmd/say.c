@@ -9,6 +9,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "label.h"
 #include "strbuf.h"
 
 #define HELP_COLUMN 30
@@ -55,7 +56,10 @@ prf_say_error(const struct prf_error *err)
     if (err->code == PRF_EIO && say_reader_gone()) {
         return PRF_EXIT_OK; /* it has what it wanted */
     }
-    fprintf(stderr, "pyprofiler: error: %s\n", err->text);
+    struct prf_strbuf safe = PRF_STRBUF_INIT; /* names of files and cases are in it */
+    prf_visible_add(&safe, err->text, PRF_VISIBLE_LINES);
+    fprintf(stderr, "pyprofiler: error: %s\n", prf_strbuf_text(&safe));
+    prf_strbuf_release(&safe);
     return say_exit_code(err->code);
 }
 

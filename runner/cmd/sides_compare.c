@@ -16,6 +16,8 @@
    how noisy a case is, which takes 30 ms. */
 #define PAIRS_NEWEST 20
 #define PAIRS_LOOKED 10000
+/* The run is one of a side: what is judged must not say how noisy it may be. */
+#define PAIRS_OWN SIZE_MAX
 
 /* Results of one case under one profiler with certain options, oldest first. */
 struct group {
@@ -35,7 +37,7 @@ struct pairing {
     struct prf_comparison *out;
     struct prf_side_results base, next, like;
     struct prf_settings settings;
-    size_t *codes;             /* which code each run of `like` ran */
+    size_t *codes;             /* which code each run of `like` ran, or PAIRS_OWN */
     size_t like_at;            /* the first result of `like` that was not passed yet */
     size_t like_setting;       /* or PRF_NO_SETTING */
     struct sample left, right; /* of the pair that is worked on */
@@ -326,7 +328,8 @@ pairs_between(struct pairing *p, struct group known, const char *name)
     size_t n = 0;
     for (size_t i = 0; i < known.n; i++) {
         const struct prf_metric_values *m = pairs_metric(&known.items[i], name);
-        if (m != NULL && known.items[i].status == PRF_STATUS_OK) {
+        if (m != NULL && known.items[i].status == PRF_STATUS_OK &&
+            p->codes[known.items[i].run_at] != PAIRS_OWN) {
             memcpy(p->scratch, m->samples, m->n * sizeof *p->scratch);
             p->between[n++] = (struct prf_between_value){
                 prf_between_median(p->scratch, m->n), p->codes[known.items[i].run_at]};
@@ -573,8 +576,20 @@ pairs_same_code(const struct prf_commit *a, const struct prf_commit *b)
            strcmp(a->id, b->id) == 0;
 }
 
-/* What is known of the noise, from runs on the machine of the newest run of the new
-   side; runs of which it is not known what they ran are a code of their own each. */
+static bool
+pairs_has_run(const struct prf_side_results *side, const char *id)
+{
+    for (size_t i = 0; i < side->n_runs; i++) {
+        if (strcmp(side->runs[i].id, id) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What is known of the noise, from other runs on the machine of the newest run of the
+   new side; runs of which it is not known what they ran are a code of their own each.
+ */
 static int
 pairs_read_like(struct pairing *p, struct prf_store *store)
 {
@@ -598,7 +613,9 @@ pairs_read_like(struct pairing *p, struct prf_store *store)
                !pairs_same_code(&p->like.runs[i].commit, &p->like.runs[k].commit)) {
             k++;
         }
-        p->codes[i] = k;
+        const char *id = p->like.runs[i].id;
+        bool own = pairs_has_run(&p->base, id) || pairs_has_run(&p->next, id);
+        p->codes[i] = own ? PAIRS_OWN : k;
     }
     return 0;
 }

@@ -476,6 +476,18 @@ def test_noise_of_the_past(history):
     assert item["verdict"] == "slower"
 
 
+def test_noise_is_not_learnt_from_what_is_judged(history):
+    """Three processes that agree by chance do not say that all do."""
+    first, base, new = history.commits
+    measure(history, base, 1000.0, runs=3)
+    measure(history, new, 1030.0, runs=3)
+    [item] = items(history, base, new)
+    assert item["verdict"] == "inconclusive" and item["detectable"] > 0.05
+    measure(history, first, 1000.0, runs=15)
+    [item] = items(history, base, new, code=6)
+    assert item["verdict"] == "slower"
+
+
 # --- what is not compared ---
 
 
@@ -514,6 +526,20 @@ def test_values_that_are_none(history):
     assert found["both"]["why"] == "neither side has values of it"
     assert found["base"]["why"] == "the base has no values of it"
     assert found["some"]["verdict"] == "slower" and found["some"]["n"] == [25, 10]
+
+
+def test_hostile_names_on_a_terminal(history):
+    evil = "a.py::A::profile[\x1b[31m\x07]"
+    for commit in history.commits[1:]:
+        history.stored.run({evil: {"wall_time": [1.0]}, A: {"wall_time": [1.0]}}, commit=commit)
+    done = compare(history, "HEAD~1", "--format", "svg", code=4)
+    assert "profile[\\x1b[31m\\x07]" in done.err and "\x1b" not in done.err
+    history.stored.run({evil: {"wall_time": [1.0]}}, commit=history.commits[0])
+    done = compare(history, "HEAD~2", "HEAD", "-k", "31m", "--across-machines", code=0)
+    assert "\x1b" not in done.out + done.err
+    run = history.stored.run({evil: "failed"})
+    done = compare(history, "HEAD", run, "-k", "31m", code=5)
+    assert "profile[" in done.err and "\x1b" not in done.out + done.err
 
 
 def test_nothing_in_common(history):
