@@ -64,7 +64,7 @@ struct prf_change_rules {
     double threshold;     /* smaller changes are not reported: 0.02 is two per cent */
     double alpha;         /* rate of false discoveries over the suite: 0.01 */
     uint64_t seed;        /* of the bootstrap */
-    unsigned n_resamples; /* 0: 2,000 */
+    unsigned n_resamples; /* 0: 1,000 */
 };
 
 /* Facts about a metric that are not in its values. */
