@@ -11,7 +11,7 @@
 #include "rank.h"
 #include "verdict.h"
 
-#define CHANGE_RESAMPLES 2000
+#define CHANGE_RESAMPLES 1000
 /* From here on processes speak for themselves. */
 #define CHANGE_ENOUGH 8
 /* What an assumption weighs, in degrees of freedom: by unit, and from other results. */

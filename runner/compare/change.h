@@ -71,7 +71,7 @@ struct prf_change_rules {
     double threshold_count; /* the same for metrics of unit "count"; 0: `threshold` */
     double alpha;           /* rate of false discoveries over the suite: 0.01 */
     uint64_t seed;          /* of the bootstrap */
-    unsigned n_resamples;   /* 0: 2,000 */
+    unsigned n_resamples;   /* 0: 1,000 */
 };
 
 /* Facts about a metric that are not in its values. */
