@@ -7,6 +7,8 @@
 #include <pyprofiler/error.h>
 #include <pyprofiler/stats.h>
 
+#include "distributions.h"
+
 /* From so many values on there is an interval of the median, see stats.h. */
 #define AMOUNTS_INTERVAL_MIN 6
 #define AMOUNTS_FEW 5
@@ -18,14 +20,30 @@ prf_amount_counts(const struct prf_amount *amount)
            (amount->counted && amount->calls[0] != amount->calls[1]);
 }
 
+/* Student's t of the costs. One result a side says nothing of the spread; one on one
+   side little: there the level is lower, and what is listed must be large as well. */
+static bool
+amount_is_sure(const struct prf_amount *a)
+{
+    double n[] = {(double)a->n[0], (double)a->n[1]};
+    double degrees = n[0] + n[1] - 2;
+    double level = a->n[0] == 1 || a->n[1] == 1 ? 0.05 : 0.01;
+    if (degrees < 1) {
+        return true;
+    }
+    double error =
+        sqrt((a->squares[0] + a->squares[1]) / degrees * (1 / n[0] + 1 / n[1]));
+    return fabs(a->mean[1] - a->mean[0]) > error * prf_t_quantile(level, degrees);
+}
+
 /* Do the repeats of the sides lie apart? */
 static bool
 amount_is_apart(const struct prf_amount *a)
 {
     double gap = fmax(a->low[PRF_DIFF_NEXT] - a->high[PRF_DIFF_BASE],
                       a->low[PRF_DIFF_BASE] - a->high[PRF_DIFF_NEXT]);
-    double narrower = fmin(a->high[0] - a->low[0], a->high[1] - a->low[1]);
-    return gap > (a->few ? narrower : 0);
+    bool few = a->n[0] < AMOUNTS_FEW || a->n[1] < AMOUNTS_FEW;
+    return gap > 0 && (!few || amount_is_sure(a));
 }
 
 double
@@ -59,6 +77,21 @@ amounts_interval(struct prf_amount *out, uint32_t side, const struct prf_summary
     bool few = s->n < AMOUNTS_INTERVAL_MIN;
     out->low[side] = few ? s->min : s->ci_low;
     out->high[side] = few ? s->max : s->ci_high;
+}
+
+static void
+amounts_spread(struct prf_amount *out, uint32_t side, const double *values, size_t n)
+{
+    double sum = 0, squares = 0;
+    for (size_t i = 0; i < n; i++) {
+        sum += values[i];
+    }
+    for (size_t i = 0; i < n; i++) {
+        double deviation = values[i] - sum / (double)n;
+        squares += deviation * deviation;
+    }
+    out->mean[side] = n > 0 ? sum / (double)n : 0;
+    out->squares[side] = squares;
 }
 
 static bool
@@ -104,6 +137,7 @@ amounts_side(struct prf_amount *out, const struct prf_amount_row *rows, size_t n
     out->counted = out->counted && amounts_same(scratch->calls, n_results);
     out->cost[side] = summary.median;
     amounts_interval(out, side, &summary);
+    amounts_spread(out, side, scratch->cost, n_results);
     out->calls[side] = amounts_median(scratch->calls, n_results, scratch->sorted);
 }
 
@@ -123,7 +157,6 @@ amounts_groups(const struct prf_amount_row *rows, size_t n,
                const size_t n_results[PRF_DIFF_SIDES], struct amounts_scratch *scratch,
                struct prf_amount *out, size_t *n_out)
 {
-    bool few = n_results[0] < AMOUNTS_FEW || n_results[1] < AMOUNTS_FEW;
     for (size_t i = 0, end; i < n; i = end) {
         const struct prf_amount_row *first = &rows[i];
         struct prf_amount *amount = *n_out > 0 ? &out[*n_out - 1] : NULL;
@@ -133,8 +166,10 @@ amounts_groups(const struct prf_amount_row *rows, size_t n,
         }
         if (amount == NULL || amount->a != first->a || amount->b != first->b) {
             amount = &out[(*n_out)++];
-            *amount = (struct prf_amount){
-                .a = first->a, .b = first->b, .counted = true, .few = few};
+            *amount = (struct prf_amount){.a = first->a,
+                                          .b = first->b,
+                                          .counted = true,
+                                          .n = {n_results[0], n_results[1]}};
         }
         amounts_side(amount, first, end - i, n_results[first->side], scratch);
     }

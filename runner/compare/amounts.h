@@ -26,7 +26,9 @@ struct prf_amount {
     /* Where the median of the costs lies: with fewer than six results from the lowest
        to the highest, with more the interval that holds it with 95 %. */
     double low[PRF_DIFF_SIDES], high[PRF_DIFF_SIDES];
-    bool few;     /* fewer than five results on a side */
+    double mean[PRF_DIFF_SIDES];
+    double squares[PRF_DIFF_SIDES]; /* sums of squared deviations from these */
+    size_t n[PRF_DIFF_SIDES];       /* results of each side */
     bool counted; /* all results of a side have the same number of calls */
 };
 
@@ -34,8 +36,9 @@ struct prf_amount {
    only. */
 bool prf_amount_counts(const struct prf_amount *amount);
 
-/* next - base, 0 when it is no more than the repeats show and calls say nothing else.
- */
+/* next - base, 0 when it is no more than the repeats show and calls say nothing else:
+   the intervals must lie apart, and of fewer than five results a side, whose ranges do
+   so by chance too often, a t test must be sure at 1 % (5 % where a side has one). */
 double prf_amount_change(const struct prf_amount *amount);
 
 /* Rows with the same key, side and result add up. Sorts `rows`; *out is the arena's, by

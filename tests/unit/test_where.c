@@ -12,6 +12,7 @@
 #include "amounts.h"
 #include "diff_lines.h"
 #include "merged_tree.h"
+#include "noise.h"
 #include "where.h"
 
 #define MOST 8
@@ -369,14 +370,14 @@ many_repeats(void **state)
     prf_arena_release(&arena);
 }
 
-/* Five results each that lie apart are enough, however much they differ; of two the gap
-   must be wider than what one side shows. */
+/* Five results each that lie apart are enough, however much they differ; two must lie
+   so far apart that it is no chance. */
 static void
 apart(void **state)
 {
     static const double values[2][5] = {{10, 12, 11, 40, 10},
                                         {900, 450, 500, 2000, 600}};
-    static const double two[3][2] = {{100, 130}, {140, 175}, {161, 300}};
+    static const double two[3][2] = {{100, 130}, {140, 175}, {1000, 1100}};
     struct prf_amount_row rows[10];
     size_t n_results[PRF_DIFF_SIDES] = {5, 5}, n;
     struct prf_arena arena = {0};
@@ -394,9 +395,49 @@ apart(void **state)
             rows[i] = (struct prf_amount_row){1, 0, i / 2, i % 2, value, 1};
         }
         assert_int_equal(prf_amounts_fold(rows, 4, n_results, &arena, &amounts, &n), 0);
-        assert_near(prf_amount_change(&amounts[0]), next == 1 ? 0 : 115.5);
+        assert_near(prf_amount_change(&amounts[0]), next == 1 ? 0 : 935);
     }
     prf_arena_release(&arena);
+}
+
+/* Of functions that did not change, with few results a side: how many are listed; and
+   of those that take twice as long. */
+static void
+few_repeats_do_not_cry_wolf(void **state)
+{
+    static const size_t sizes[][2] = {{1, 2}, {1, 4}, {2, 2}, {2, 3},
+                                      {3, 3}, {4, 5}, {5, 5}};
+    struct prf_random random;
+    (void)state;
+    prf_random_seed(&random, 3);
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+        size_t chance = 0, found = 0, n_trials = 1000;
+        for (size_t trial = 0; trial < 2 * n_trials; trial++) {
+            bool twice = trial >= n_trials;
+            struct prf_amount_row rows[10];
+            struct prf_arena arena = {0};
+            struct prf_amount *amounts;
+            size_t n, n_rows = 0;
+            for (uint32_t side = 0; side < 2; side++) {
+                for (uint32_t i = 0; i < sizes[s][side]; i++) {
+                    double level = 1e6 * (1 + 0.02 * noise_normal(&random));
+                    rows[n_rows++] = (struct prf_amount_row){
+                        1, 0, side, i, side == 1 && twice ? 2 * level : level, 1};
+                }
+            }
+            assert_int_equal(
+                prf_amounts_fold(rows, n_rows, sizes[s], &arena, &amounts, &n), 0);
+            bool listed = fabs(prf_amount_change(&amounts[0])) > 0;
+            chance += !twice && listed;
+            found += twice && listed;
+            prf_arena_release(&arena);
+        }
+        size_t most = sizes[s][0] == 1 ? 70 : 20;
+        if (chance > most || found < 950) {
+            fail_msg("%zu+%zu results: %zu chance rows, %zu found", sizes[s][0],
+                     sizes[s][1], chance, found);
+        }
+    }
 }
 
 /* A result that has not called it counts as 0. */
@@ -811,6 +852,7 @@ main(void)
         cmocka_unit_test(paths_with_dots),
         cmocka_unit_test(many_repeats),
         cmocka_unit_test(apart),
+        cmocka_unit_test(few_repeats_do_not_cry_wolf),
         cmocka_unit_test(missing_in_a_result),
         cmocka_unit_test(renamed_file),
         cmocka_unit_test(installed_packages),
