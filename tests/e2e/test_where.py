@@ -232,6 +232,32 @@ class C(ProfilerCase):
     assert any("sum" in n or n == "work" for n in names), names
 
 
+def test_of_many_changes_the_largest(project):
+    """Recordings of fifty are read, unless one asks for all."""
+    case = """
+from pyprofiler import ProfilerCase
+def work(n):
+    return sum([k for k in range(n)])
+class C(ProfilerCase):
+    pass
+for i in range(53):
+    setattr(C, f"profile_{i:02}", lambda self, i=i: work(FACTOR * (100 if i < 3 else 1000)))
+"""
+    for factor in 1, 100:
+        # the three first are slower by less, since half of them stays what it was
+        text = case.replace("FACTOR * (100", "(5000 + FACTOR * 100")
+        project.write("cases/c.py", text.replace("FACTOR", str(factor)))
+        project.commit(f"factor {factor}")
+        assert project.run("-q", "cases", "call").code == 0
+    done = compare(project, "--format", "json", code=6)
+    assert "where is told of the 50 largest of 53 changes" in done.err
+    without = {i["case"][-2:] for i in done.json["items"] if not i["where"]}
+    assert len(done.json["items"]) == 53 and without == {"00", "01", "02"}
+    assert "where is told" not in compare(project, "-q", code=6).err
+    done = compare(project, "--where", "--format", "json", code=6)
+    assert "where is told" not in done.err and all(i["where"] for i in done.json["items"])
+
+
 def test_dirty_work_tree(project):
     project.write("shop.py", "def helped(n):\n    return n\n" + BASE)
     project.write("cases/shop_case.py", CASES)
