@@ -89,22 +89,22 @@ measuring_choose(struct prf_running *r, struct prf_error *err)
     return rc < 0 ? rc : prf_run_choose(r, false, err);
 }
 
-/* So many processes are measured that each can be short. What the user gave wins. */
-static void
-measuring_shorten(const char *profiler, json_t *options)
+/* So many processes are measured that each can be short, where a profiler has a flag
+   for that. What the user says of the length goes before it: the profiler sees to it.
+ */
+static json_t *
+measuring_shorten(const struct prf_profiler *profiler, const json_t *options)
 {
-    static const char *const lengths[] = {"rounds",   "min-rounds", "min-time",
-                                          "max-time", "quick",      "rigorous"};
-    if (strcmp(profiler, "stopwatch") != 0) {
-        return;
-    }
-    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
-        if (json_object_get(options, lengths[i]) != NULL) {
-            return;
+    const struct prf_option *o = profiler->options;
+    for (; o != NULL && o->type != PRF_OPT_END; o++) {
+        if (o->type == PRF_OPT_FLAG && strcmp(o->name, "short") == 0 &&
+            json_object_get(options, o->name) == NULL) {
+            json_t *given = json_copy((json_t *)options);
+            json_object_set_new(given, o->name, json_string("true"));
+            return given;
         }
     }
-    json_object_set_new(options, "min-time", json_string("25ms"));
-    json_object_set_new(options, "max-time", json_string("50ms"));
+    return NULL;
 }
 
 /* Names and options are copied: the engine that they come from is closed. */
@@ -124,7 +124,8 @@ measuring_take_profilers(struct prf_measuring_words *w,
             .name = w->names.items[i], .options = json_copy(choice->options[i])};
         w->setup.n_profilers++;
         if (request->many_processes) {
-            measuring_shorten(w->names.items[i], w->profilers[i].options);
+            w->profilers[i].given =
+                measuring_shorten(choice->items[i], w->profilers[i].options);
         }
     }
     return rc < 0 ? prf_fail(err, rc, "out of memory") : 0;
@@ -355,6 +356,7 @@ prf_measuring_end(struct prf_measuring_words *words)
     prf_store_close(words->store);
     for (size_t i = 0; i < words->setup.n_profilers; i++) {
         json_decref(words->profilers[i].options);
+        json_decref(words->profilers[i].given);
     }
     free(words->profilers);
     prf_strlist_release(&words->names);

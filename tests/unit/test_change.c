@@ -430,11 +430,11 @@ looking_often_is_safe_and_quick(void **state)
             same.verdict == PRF_VERDICT_SLOWER || same.verdict == PRF_VERDICT_FASTER;
     }
     for (size_t i = 0; i < 100; i++) {
-        struct looked slower = look_until_clear(&random, 1.05, 1, 30);
+        struct looked slower = look_until_clear(&random, 1.05, 1, 60);
         found += slower.verdict == PRF_VERDICT_SLOWER;
         pairs += slower.pairs;
     }
-    if (alarms > 2 || found < 98 || pairs > 100 * 20) {
+    if (alarms > 2 || found < 98 || pairs > 100 * 24) {
         fail_msg("%zu alarms, %zu found after %zu pairs", alarms, found, pairs);
     }
 }
