@@ -128,7 +128,7 @@ def test_files_that_git_ignores(trees, options, warned):
 
 
 def test_a_file_that_cannot_be_imported_is_not_forgotten(trees):
-    trees.write("profiling/case_other.py", "import nothing_of_that_name\n")
+    trees.write("profiling/case_other.py", "import nothing_of_that_name\n" + CASES)
     outcome = compare(trees, "HEAD")
     (said,) = outcome.json["warnings"]
     assert "case_other.py" in said and "nothing_of_that_name" in said
