@@ -207,6 +207,15 @@ build = "echo 'def work(): return 2' > pkg/generated.py; git status > log 2>&1; 
     assert not (trees.path / "log").exists()
 
 
+@pytest.mark.parametrize("own", [None, "1.2"])
+def test_a_version_for_builds_that_ask_git(trees, own):
+    if own is not None:
+        trees.env["SETUPTOOLS_SCM_PRETEND_VERSION"] = own
+    outcome = compare(trees, "--build", 'echo "$SETUPTOOLS_SCM_PRETEND_VERSION:"; false',
+                      "HEAD~1", "HEAD")
+    assert f"{own or '9999.0'}:" in outcome.err, outcome
+
+
 def test_a_build_that_hangs(trees):
     outcome = compare(trees, "--build", "sleep 300 & sleep 300", "--build-timeout=0.2s",
                       "HEAD~1", "HEAD")
