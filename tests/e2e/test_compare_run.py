@@ -304,6 +304,36 @@ def test_support_files_of_a_single_case_file(trees):
     assert items(outcome, "::profile_work")[0]["uncompared"] is None, outcome
 
 
+@pytest.mark.parametrize("target, package", [
+    ("lib", "lib"), ("lib/", "lib/part"), ("src", "src/lib")])
+def test_a_folder_of_code_with_cases_in_it(trees, target, package):
+    """Not laid over whole: it would hide the old code."""
+    for n in 1000, 3000:
+        trees.write(f"{package}/__init__.py", "")
+        trees.write(f"{package}/core.py", PACKAGE.format(n=n))
+        trees.write(f"{package}/other.py", "")
+        trees.commit("lib")
+    trees.write(f"{package}/case_lib.py", CASES)
+    outcome = compare(trees, "--keep-trees", "HEAD~1", run=(
+        target, "-k", "profile_work", "stopwatch", "--rounds", "3"))
+    assert items(outcome, "::profile_work")[0]["uncompared"] is None
+    texts = {p.read_text() for p in trees.scratch.glob(f"*/*/project/{package}/core.py")}
+    assert texts == {PACKAGE.format(n=1000), PACKAGE.format(n=3000)}
+
+
+def test_a_package_of_cases_is_laid_over_whole(trees):
+    trees.write("profiling/__init__.py", "")
+    trees.write("profiling/helper.py", "N = 1\n")
+    trees.commit("helper")
+    trees.write("profiling/helper.py", "N = 2\n")
+    trees.write("profiling/more.py", "")
+    trees.write("profiling/case_more.py", "from profiling import more\n" + CASES)
+    compare(trees, "--keep-trees", "HEAD")
+    for name, text in ("helper.py", "N = 2\n"), ("more.py", ""):
+        found = list(trees.scratch.glob(f"*/*/project/profiling/{name}"))
+        assert [p.read_text() for p in found] == [text, text]
+
+
 def test_overlay(trees):
     trees.write("data/input.txt", "42")
     trees.write("profiling/case_work.py", CASES.replace(
