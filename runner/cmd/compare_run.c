@@ -242,6 +242,7 @@ compare_run_measure(struct compare_run *r, struct prf_error *err)
     if (rc < 0) {
         return rc;
     }
+    r->pairs.first_decides = prf_compare_first_decides(r->c);
     compare_run_begin_progress(r);
     r->started_ns = prf_clock_ns();
     rc = compare_run_rounds(r, err);
@@ -370,6 +371,7 @@ compare_run_fill(struct compare_run *r, struct prf_error *err)
             item->metric = compare_run_copy(out, pair->metrics[k].name);
             item->unit = compare_run_copy(out, pair->metrics[k].unit);
             item->change = pair->metrics[k].change;
+            item->aside = k > 0 && r->pairs.first_decides;
         }
         if (pair->why != NULL) {
             out->items[out->n++] = compare_run_item(out, pair);
