@@ -261,10 +261,11 @@ const struct prf_init_target prf_init_targets[] = {
      "# Measure BASE and the work tree now, and say what changed.\n"
      ".PHONY: profile-compare\n"
      "profile-compare: ; $(PYPROFILER) compare --run --exit-zero $(PYPROFILER_BASE)\n"},
-    {"profile-gate", "\n"
-                     "# The same; fails when something got worse.\n"
-                     ".PHONY: profile-gate\n"
-                     "profile-gate: ; $(PYPROFILER) compare --run $(PYPROFILER_BASE)\n"},
+    {"profile-gate",
+     "\n"
+     "# The same; fails when something got worse.\n"
+     ".PHONY: profile-gate\n"
+     "profile-gate: ; $(PYPROFILER) compare --run $(PYPROFILER_BASE)\n"},
     {0},
 };
 
