@@ -28,6 +28,8 @@
 #define STOPWATCH_AUTO_WARMUP 3
 #define STOPWATCH_AUTO_MIN_ROUNDS 6u /* fewer have no 95 % interval */
 #define STOPWATCH_SECOND 1000000000
+#define STOPWATCH_SHORT_MIN 25000000 /* ns, with --short */
+#define STOPWATCH_SHORT_MAX 50000000
 
 enum stopwatch_phase { STOPWATCH_CALIBRATE, STOPWATCH_WARM_UP, STOPWATCH_MEASURE };
 
@@ -45,7 +47,7 @@ struct stopwatch {
     uint64_t rounds, min_rounds;
     int64_t warmup; /* -1: automatic */
     int64_t min_time_ns, max_time_ns;
-    bool quick, rigorous;
+    bool quick, rigorous, brief;
     struct prf_strlist affinity;
     /* session */
     struct prf_sink *sink;
@@ -122,9 +124,16 @@ stopwatch_pin(struct stopwatch *st, struct prf_error *err)
     return 0;
 }
 
+/* What else is said of the length goes before --short. */
 static void
 stopwatch_choose_limits(struct stopwatch *st)
 {
+    bool said = st->rounds > 0 || st->min_rounds > 0 || st->min_time_ns > 0 ||
+                st->max_time_ns > 0 || st->quick || st->rigorous;
+    if (st->brief && !said) {
+        st->min_time_ns = STOPWATCH_SHORT_MIN;
+        st->max_time_ns = STOPWATCH_SHORT_MAX;
+    }
     st->target_ci = st->rigorous ? 0.002 : st->quick ? 0.05 : 0.01;
     if (st->max_time_ns == 0) {
         st->max_time_ns = st->rigorous ? (int64_t)20 * STOPWATCH_SECOND
@@ -486,6 +495,11 @@ static const struct prf_option stopwatch_options[] = {
      .name = "rigorous",
      .offset = offsetof(struct stopwatch, rigorous),
      .help = "a fine figure: median within 0.2 %"},
+    {.type = PRF_OPT_FLAG,
+     .name = "short",
+     .offset = offsetof(struct stopwatch, brief),
+     .help = "25 to 50 ms, unless another option says how long: one of many processes "
+             "that are compared"},
     {.type = PRF_OPT_LIST,
      .name = "affinity",
      .offset = offsetof(struct stopwatch, affinity),

@@ -151,10 +151,8 @@ line_progress(const struct line_search *s, size_t index)
     if (s->b->options.general.quiet > 0) {
         return;
     }
-    const char *id =
-        index == PRF_SEARCH_GOOD ? s->line->good.id : s->line->shown[index + 1].id;
     fprintf(stderr, "pyprofiler: [%zu] %.*s", s->b->model.n_processes, PRF_BISECT_ID,
-            id);
+            s->line->shown[index + 1].id);
     for (size_t i = 0; i < s->b->n_metrics; i++) {
         struct prf_search_answer a = {0};
         char change[24];
@@ -177,20 +175,11 @@ static int
 line_measure(struct line_search *s, size_t index, struct prf_error *err)
 {
     const struct prf_bisect_line *line = s->line;
-    const struct prf_revision *commit =
-        index == PRF_SEARCH_GOOD ? &line->good : &line->commits.items[index];
     const char *why = NULL;
-    int rc = prf_bisect_measure(s->b, &line->good, commit, s->values, &why, err);
-    if (rc < 0) {
-        return rc;
-    }
-    if (rc == 1 && index == PRF_SEARCH_GOOD) {
-        return prf_fail(err, PRF_EUNAVAILABLE,
-                        "the good end %.*s cannot be measured: %s", PRF_BISECT_ID,
-                        commit->id, why);
-    }
-    if (rc == 1) {
-        return line_skip(s, index, why, err);
+    int rc = prf_bisect_measure(s->b, &line->good, &line->commits.items[index],
+                                s->values, &why, err);
+    if (rc != 0) {
+        return rc < 0 ? rc : line_skip(s, index, why, err);
     }
     for (size_t i = 0; i < s->b->n_metrics; i++) {
         if (s->searches[i] == NULL) {
@@ -198,7 +187,7 @@ line_measure(struct line_search *s, size_t index, struct prf_error *err)
         }
         if (!isnan(s->values[i])) {
             prf_search_tell(s->searches[i], index, s->values[i]);
-        } else if (index != PRF_SEARCH_GOOD) {
+        } else {
             prf_search_skip(s->searches[i], index);
         }
     }
@@ -247,6 +236,10 @@ line_begin(struct line_search *s, struct prf_error *err)
     for (size_t i = 0; rc == 0 && i < n; i++) {
         if (s->line->wanted[i]) {
             rc = prf_search_new(&request, &s->searches[i], err);
+        }
+        if (s->searches[i] != NULL) {
+            /* measured with every other commit: alone it has nothing to tell */
+            prf_search_skip(s->searches[i], PRF_SEARCH_GOOD);
         }
     }
     return rc;

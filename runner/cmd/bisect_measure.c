@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "bisect.h"
+#include "change.h"
 #include "process.h"
 #include "strbuf.h"
 
@@ -182,20 +183,28 @@ measure_open(struct prf_bisector *b, const struct prf_revision *commit,
 
 /* ---- one process ---- */
 
+/* One number for a process: of times the lowest, whatever disturbs adds to them. */
 static double
-measure_median(const struct prf_result *result, const char *metric)
+measure_reduce(const double *samples, size_t n, const struct prf_bisect_metric *metric)
+{
+    bool lowest = metric->better == PRF_BETTER_LESS && prf_change_is_time(metric->unit);
+    struct prf_summary summary = {0};
+    double *scratch = malloc(n * sizeof *scratch);
+    if (scratch == NULL) {
+        return NAN;
+    }
+    prf_summarize(samples, n, scratch, &summary);
+    free(scratch);
+    return summary.n == 0 ? NAN : lowest ? summary.min : summary.median;
+}
+
+static double
+measure_value(const struct prf_result *result, const struct prf_bisect_metric *metric)
 {
     const struct prf_profile *p = result->profile;
     for (size_t i = 0; p != NULL && i < p->n_metrics; i++) {
-        if (strcmp(p->metrics[i].name, metric) == 0 && p->metrics[i].n > 0) {
-            struct prf_summary summary = {0};
-            double *scratch = malloc(p->metrics[i].n * sizeof *scratch);
-            if (scratch == NULL) {
-                return NAN;
-            }
-            prf_summarize(p->metrics[i].samples, p->metrics[i].n, scratch, &summary);
-            free(scratch);
-            return summary.n > 0 ? summary.median : NAN;
+        if (strcmp(p->metrics[i].name, metric->name) == 0 && p->metrics[i].n > 0) {
+            return measure_reduce(p->metrics[i].samples, p->metrics[i].n, metric);
         }
     }
     return NAN;
@@ -229,7 +238,7 @@ measure_once(struct prf_bisector *b, struct prf_bisect_side *s, double *values,
         rc = 1;
     }
     for (size_t i = 0; rc == 0 && i < b->n_metrics; i++) {
-        values[i] = measure_median(result, b->metrics[i].name);
+        values[i] = measure_value(result, &b->metrics[i]);
     }
     if (rc == 0 && b->metrics == NULL) {
         const struct prf_profile *p = result->profile;
@@ -351,7 +360,7 @@ struct reuse {
     struct prf_bisector *b;
     const struct prf_bisect_line *line;
     const char *options; /* of the case here */
-    const char *metric;
+    const struct prf_bisect_metric *metric;
     struct reuse_value *values;
     size_t n;
 };
@@ -368,7 +377,8 @@ reuse_fits(const struct reuse *r, const struct prf_point *p)
     const struct prf_history_setting *s = &r->b->model.setting;
     return p->status == PRF_STATUS_OK && !p->dirty && p->n_samples > 0 &&
            p->commit != NULL && p->started_ns < r->b->started_ns &&
-           reuse_same(p->metric, r->metric) && reuse_same(p->fingerprint, s->machine) &&
+           reuse_same(p->metric, r->metric->name) &&
+           reuse_same(p->fingerprint, s->machine) &&
            reuse_same(p->version, s->python) &&
            reuse_same(p->implementation, s->implementation) &&
            reuse_same(p->flags, s->flags) && reuse_same(p->host, s->host) &&
@@ -379,7 +389,6 @@ static int
 reuse_take(const struct prf_point *p, void *arg)
 {
     struct reuse *r = arg;
-    struct prf_summary summary = {0};
     const struct prf_revisions *commits = &r->line->commits;
     size_t index = PRF_SEARCH_GOOD;
     if (!reuse_fits(r, p)) {
@@ -396,15 +405,14 @@ reuse_take(const struct prf_point *p, void *arg)
         }
     }
     struct reuse_value *grown = realloc(r->values, (r->n + 1) * sizeof *grown);
-    double *scratch = malloc(p->n_samples * sizeof *scratch);
-    r->values = grown != NULL ? grown : r->values;
-    if (grown != NULL && scratch != NULL) {
-        prf_summarize(p->samples, p->n_samples, scratch, &summary);
-        r->values[r->n++] =
-            (struct reuse_value){index, summary.median, p->started_ns, false};
+    if (grown == NULL) {
+        return PRF_ENOMEM;
     }
-    free(scratch);
-    return grown == NULL || scratch == NULL ? PRF_ENOMEM : 0;
+    r->values = grown;
+    r->values[r->n++] =
+        (struct reuse_value){index, measure_reduce(p->samples, p->n_samples, r->metric),
+                             p->started_ns, false};
+    return 0;
 }
 
 /* The good one measured nearest to `value` that no other one has. */
@@ -437,7 +445,7 @@ prf_bisect_reuse(struct prf_bisector *b, const struct prf_bisect_line *line,
                           .options = good != NULL && good->item != NULL
                                          ? good->item->options_text
                                          : "{}",
-                          .metric = b->metrics[m].name};
+                          .metric = &b->metrics[m]};
         if (!line->wanted[m]) {
             continue;
         }

@@ -33,22 +33,31 @@ prf_compare_bisect_prepare(struct prf_comparing *c)
     c->options.measure.run = c->options.measure.run || c->options.bisect.bisect;
 }
 
+bool
+prf_compare_first_decides(const struct prf_comparing *c)
+{
+    return c->options.bisect.bisect && c->options.metrics.n == 0;
+}
+
 /* Worse is bad whatever the others say; good is only what is known of all. */
 static int
 bisect_judge(const struct prf_comparison *comparison, const char **why)
 {
-    bool clear = true;
+    bool clear = true, worse = prf_comparison_broken(comparison) > 0;
     size_t n = 0;
-    if (prf_comparison_regressions(comparison) > 0 ||
-        prf_comparison_broken(comparison) > 0) {
-        *why = "bad: something got worse";
-        return PRF_EXIT_FAILED;
-    }
     for (size_t i = 0; i < comparison->n; i++) {
         const struct prf_compared *item = &comparison->items[i];
         bool compared = item->uncompared == PRF_COMPARED;
+        if (item->aside) {
+            continue;
+        }
+        worse |= compared && item->change.verdict == PRF_VERDICT_SLOWER;
         n += compared;
         clear = clear && compared && item->change.verdict != PRF_VERDICT_INCONCLUSIVE;
+    }
+    if (worse) {
+        *why = "bad: something got worse";
+        return PRF_EXIT_FAILED;
     }
     *why = n == 0 ? "cannot be told: nothing was compared"
            : clear

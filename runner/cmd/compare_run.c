@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -241,6 +242,7 @@ compare_run_measure(struct compare_run *r, struct prf_error *err)
     if (rc < 0) {
         return rc;
     }
+    r->pairs.first_decides = prf_compare_first_decides(r->c);
     compare_run_begin_progress(r);
     r->started_ns = prf_clock_ns();
     rc = compare_run_rounds(r, err);
@@ -368,6 +370,7 @@ compare_run_fill(struct compare_run *r, struct prf_error *err)
             item->metric = compare_run_copy(out, pair->metrics[k].name);
             item->unit = compare_run_copy(out, pair->metrics[k].unit);
             item->change = pair->metrics[k].change;
+            item->aside = k > 0 && r->pairs.first_decides;
         }
         if (pair->why != NULL) {
             out->items[out->n++] = compare_run_item(out, pair);
@@ -438,6 +441,66 @@ compare_run_lacks_files(const struct compare_run *r,
             strstr(failure->reason, "ImportError") != NULL);
 }
 
+/* For the user now, and for the report. */
+static int compare_run_note(struct prf_measure_side *side, struct prf_error *err,
+                            const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static int
+compare_run_note(struct prf_measure_side *side, struct prf_error *err,
+                 const char *format, ...)
+{
+    char *text = NULL;
+    va_list args;
+    va_start(args, format);
+    int n = vasprintf(&text, format, args);
+    va_end(args);
+    int rc = n < 0 ? PRF_ENOMEM : prf_strlist_add(&side->warnings, text);
+    if (rc == 0) {
+        prf_say_warning("%s: %s", side->name, text);
+    }
+    free(n < 0 ? NULL : text);
+    return rc < 0 ? prf_fail(err, PRF_ENOMEM, "out of memory") : 0;
+}
+
+/* A file that gives no case on either side would be missed by nobody. */
+static int
+compare_run_check_next(struct compare_run *r, struct prf_error *err)
+{
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < r->next->n_failures; i++) {
+        const struct prf_measure_failure *failure = &r->next->failures[i];
+        rc = failure->usage
+                 ? prf_fail(err, PRF_EUSAGE, "%s", failure->reason)
+                 : compare_run_note(
+                       r->next, err, "'%s' cannot be imported: %s%s", failure->node,
+                       failure->reason,
+                       compare_run_lacks_files(r, failure)
+                           ? "; a checkout has no files that git ignores: --build "
+                             "makes them, or measure with --in-place"
+                           : "");
+    }
+    return rc;
+}
+
+/* Somebody works on while their work tree is measured. */
+static int
+compare_run_check_changed(struct compare_run *r, struct prf_error *err)
+{
+    const struct prf_commit *then = &r->words.run->run.commit;
+    struct prf_commit now = {0};
+    struct prf_error ignored = {0};
+    if (!r->next->in_place || then->tree == NULL ||
+        prf_vcs_describe(r->words.setup.root, &r->c->comparison.arena, &now, &ignored) <
+            0 ||
+        now.tree == NULL || strcmp(now.tree, then->tree) == 0) {
+        return 0;
+    }
+    return compare_run_note(r->next, err,
+                            "it changed while it was measured: what was compared is "
+                            "neither what it was nor what it is");
+}
+
 /* NEW first: what is wrong with it is the user's command line or work tree. */
 static int
 compare_run_go(struct compare_run *r, struct prf_error *err)
@@ -446,15 +509,8 @@ compare_run_go(struct compare_run *r, struct prf_error *err)
     if (rc == 0) {
         rc = compare_run_open(r, &r->c->sides.next, &r->next, err);
     }
-    for (size_t i = 0; rc == 0 && i < r->next->n_failures; i++) {
-        const struct prf_measure_failure *failure = &r->next->failures[i];
-        if (failure->usage) {
-            rc = prf_fail(err, PRF_EUSAGE, "%s", failure->reason);
-        } else if (compare_run_lacks_files(r, failure)) {
-            prf_say_warning("%s: a checkout has no files that git ignores: --build "
-                            "makes them, or measure with --in-place",
-                            failure->node);
-        }
+    if (rc == 0) {
+        rc = compare_run_check_next(r, err);
     }
     if (rc == 0) {
         rc = compare_run_open(r, &r->c->sides.base, &r->base, err);
@@ -466,6 +522,9 @@ compare_run_go(struct compare_run *r, struct prf_error *err)
         return compare_run_other(r, r->next, err);
     }
     rc = compare_run_measure(r, err);
+    if (rc == 0) {
+        rc = compare_run_check_changed(r, err);
+    }
     if (rc == 0) {
         rc = compare_run_warn(r, err);
     }

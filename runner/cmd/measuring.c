@@ -1,11 +1,13 @@
 /* What commands that measure trees have in common; see measuring.h. */
 #include "measuring.h"
 
+#include <dirent.h>
 #include <sched.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "config.h"
 #include "path.h"
@@ -89,22 +91,22 @@ measuring_choose(struct prf_running *r, struct prf_error *err)
     return rc < 0 ? rc : prf_run_choose(r, false, err);
 }
 
-/* So many processes are measured that each can be short. What the user gave wins. */
-static void
-measuring_shorten(const char *profiler, json_t *options)
+/* So many processes are measured that each can be short, where a profiler has a flag
+   for that. What the user says of the length goes before it: the profiler sees to it.
+ */
+static json_t *
+measuring_shorten(const struct prf_profiler *profiler, const json_t *options)
 {
-    static const char *const lengths[] = {"rounds",   "min-rounds", "min-time",
-                                          "max-time", "quick",      "rigorous"};
-    if (strcmp(profiler, "stopwatch") != 0) {
-        return;
-    }
-    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
-        if (json_object_get(options, lengths[i]) != NULL) {
-            return;
+    const struct prf_option *o = profiler->options;
+    for (; o != NULL && o->type != PRF_OPT_END; o++) {
+        if (o->type == PRF_OPT_FLAG && strcmp(o->name, "short") == 0 &&
+            json_object_get(options, o->name) == NULL) {
+            json_t *given = json_copy((json_t *)options);
+            json_object_set_new(given, o->name, json_string("true"));
+            return given;
         }
     }
-    json_object_set_new(options, "min-time", json_string("25ms"));
-    json_object_set_new(options, "max-time", json_string("50ms"));
+    return NULL;
 }
 
 /* Names and options are copied: the engine that they come from is closed. */
@@ -124,7 +126,8 @@ measuring_take_profilers(struct prf_measuring_words *w,
             .name = w->names.items[i], .options = json_copy(choice->options[i])};
         w->setup.n_profilers++;
         if (request->many_processes) {
-            measuring_shorten(w->names.items[i], w->profilers[i].options);
+            w->profilers[i].given =
+                measuring_shorten(choice->items[i], w->profilers[i].options);
         }
     }
     return rc < 0 ? prf_fail(err, rc, "out of memory") : 0;
@@ -164,6 +167,63 @@ measuring_read_words(struct prf_measuring_words *w,
 /* --- what sides are opened with ------------------------------------------------------
  */
 
+/* What a folder holds, to tell one of cases from one of code. */
+struct measuring_census {
+    const struct prf_targets *targets;
+    size_t n_cases, n_others; /* Python files */
+    bool package;             /* it, or a folder right in it, is one */
+};
+
+static bool
+measuring_is_target(const struct prf_targets *targets, const char *path)
+{
+    for (size_t i = 0; i < targets->n; i++) {
+        if (targets->items[i].path != NULL &&
+            strcmp(targets->items[i].path, path) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+measuring_count(struct measuring_census *census, const char *folder, unsigned depth)
+{
+    DIR *dir = opendir(folder);
+    struct dirent *entry;
+    struct stat st;
+    while (dir != NULL && (entry = readdir(dir)) != NULL) {
+        const char *name = entry->d_name;
+        size_t n = strlen(name);
+        char *path = name[0] == '.' ? NULL : prf_path_join(folder, name);
+        if (path == NULL) {
+            continue;
+        }
+        if (lstat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
+            measuring_count(census, path, depth + 1);
+        } else if (strcmp(name, "__init__.py") == 0) {
+            census->package |= depth < 2;
+        } else if (n > 3 && strcmp(name + n - 3, ".py") == 0) {
+            bool is_case = measuring_is_target(census->targets, path);
+            census->n_cases += is_case;
+            census->n_others += !is_case;
+        }
+        free(path);
+    }
+    if (dir != NULL) {
+        closedir(dir);
+    }
+}
+
+/* The code under test, with cases in it: laid over whole it would hide the old code. */
+static bool
+measuring_is_code(const struct prf_targets *targets, const char *folder)
+{
+    struct measuring_census census = {.targets = targets};
+    measuring_count(&census, folder, 0);
+    return census.package && census.n_others > census.n_cases;
+}
+
 static int
 measuring_take_folders(struct prf_measuring_words *w, struct prf_error *err)
 {
@@ -173,7 +233,8 @@ measuring_take_folders(struct prf_measuring_words *w, struct prf_error *err)
         char *path = prf_path_absolute(words->targets[i]);
         if (path == NULL) {
             rc = PRF_ENOMEM;
-        } else if (prf_path_is_dir(path)) {
+        } else if (prf_path_is_dir(path) &&
+                   !measuring_is_code(&w->run->targets, path)) {
             rc = prf_strlist_add(&w->folders, path);
         }
         free(path);
@@ -355,6 +416,7 @@ prf_measuring_end(struct prf_measuring_words *words)
     prf_store_close(words->store);
     for (size_t i = 0; i < words->setup.n_profilers; i++) {
         json_decref(words->profilers[i].options);
+        json_decref(words->profilers[i].given);
     }
     free(words->profilers);
     prf_strlist_release(&words->names);

@@ -77,6 +77,7 @@ struct prf_compared {
     const char *case_file; /* absolute, or NULL */
     int case_line;
     const char *metric; /* NULL: the case as a whole has no verdict */
+    bool aside;         /* with --bisect: another metric decides */
     const char *unit;
     struct prf_change change;
     enum prf_uncompared uncompared;

@@ -30,7 +30,8 @@
 
 struct search_place {
     double n, sum, squares; /* of logarithms less `origin` */
-    bool skipped;
+    bool skipped;           /* it cannot be measured */
+    bool barred;            /* not any more, or not at all: it is not asked for again */
 };
 
 /* Place 0 is the good commit, place k + 1 is commit k. */
@@ -108,7 +109,9 @@ search_given(const struct prf_search *search, int side)
 {
     double level = search->given[side] - search->origin;
     double n = isfinite(search->given[side]) ? SEARCH_LEVEL_WEIGHT : 0.0;
-    return n > 0.0 ? (struct search_place){n, n * level, n * level * level, false}
+    return n > 0.0 ? (struct search_place){.n = n,
+                                           .sum = n * level,
+                                           .squares = n * level * level}
                    : (struct search_place){0};
 }
 
@@ -173,8 +176,9 @@ search_move(struct search_place *before, struct search_place *after,
             const struct search_place *place)
 {
     search_add(before, place);
-    search_add(after,
-               &(struct search_place){-place->n, -place->sum, -place->squares, false});
+    search_add(after, &(struct search_place){.n = -place->n,
+                                             .sum = -place->sum,
+                                             .squares = -place->squares});
     after->n = after->n < 0.5 ? 0.0 : after->n;
 }
 
@@ -224,8 +228,8 @@ prf_search_tell(struct prf_search *search, size_t index, double value)
     }
     struct search_place *place = &search->places[search_place(index)];
     double x = value - search->origin;
-    search_add(place, &(struct search_place){1.0, x, x * x, false});
-    place->skipped = false;
+    search_add(place, &(struct search_place){.n = 1.0, .sum = x, .squares = x * x});
+    place->skipped = place->barred = false;
     search->n_measured++;
     search_update(search);
 }
@@ -235,6 +239,7 @@ prf_search_skip(struct prf_search *search, size_t index)
 {
     struct search_place *place = &search->places[search_place(index)];
     place->skipped = place->n == 0.0;
+    place->barred = true;
 }
 
 /* The likeliest run of commits that cannot be told apart: those that cannot be
@@ -266,7 +271,7 @@ static double
 search_builds(const struct prf_search *search, size_t place)
 {
     const struct search_place *places = search->places;
-    if (places[place].skipped) {
+    if (places[place].barred) {
         return 0.0;
     }
     if (places[place].n > 0.0) {
@@ -286,11 +291,11 @@ search_next_end(const struct prf_search *search, size_t *index)
     double need_good = isfinite(search->given[0]) ? 0.0 : 2.0;
     double need_bad = isfinite(search->given[1]) ? 0.0 : 2.0;
     bool good_first = good->n <= bad->n;
-    if (!good->skipped && good->n < need_good && (good_first || bad->n >= need_bad)) {
+    if (!good->barred && good->n < need_good && (good_first || bad->n >= need_bad)) {
         *index = PRF_SEARCH_GOOD;
         return true;
     }
-    if (!bad->skipped && bad->n < need_bad) {
+    if (!bad->barred && bad->n < need_bad) {
         *index = search->n - 1;
         return true;
     }
@@ -360,7 +365,7 @@ search_next_best(const struct prf_search *search, size_t *index)
     cursor = start;
     for (size_t place = 0; place <= search->n; place++) {
         double gain = search_gain(&forecast) * search_builds(search, place);
-        if (!search->places[place].skipped && gain > best) {
+        if (!search->places[place].barred && gain > best) {
             best = gain;
             *index = place == 0 ? PRF_SEARCH_GOOD : place - 1;
         }

@@ -34,7 +34,8 @@ enum prf_search_next {
 };
 enum prf_search_next prf_search_next(struct prf_search *search, size_t *index);
 
-/* The outcome: the logarithm of one measurement, or that there is none to be had. */
+/* The outcome: the logarithm of one measurement, or that there is none to be had: it is
+   not asked for again, what was told of it before still counts. */
 void prf_search_tell(struct prf_search *search, size_t index, double value);
 void prf_search_skip(struct prf_search *search, size_t index);
 

@@ -24,6 +24,17 @@ static const char *const build_unset[] = {
     NULL,
 };
 
+/* A checkout has no .git, from which many packages take their version when they are
+   built. The highest one fits what others ask of it. What the user set stays. */
+static const char *const build_versions[][2] = {
+    {"SETUPTOOLS_SCM_PRETEND_VERSION", "9999.0"}, /* also of hatch-vcs */
+    {"VCS_VERSIONING_PRETEND_VERSION", "9999.0"},
+    {"PDM_BUILD_SCM_VERSION", "9999.0"},
+    {"PBR_VERSION", "9999.0"},
+    {"POETRY_DYNAMIC_VERSIONING_BYPASS", "9999.0"},
+};
+#define BUILD_VERSIONS (sizeof build_versions / sizeof *build_versions)
+
 static bool
 build_is(const char *entry, const char *name)
 {
@@ -86,7 +97,7 @@ build_environment(const struct prf_build *build, struct prf_arena *arena)
     while (environ[n] != NULL) {
         n++;
     }
-    const char **env = prf_arena_alloc(arena, (n + 4) * sizeof *env);
+    const char **env = prf_arena_alloc(arena, (n + 4 + BUILD_VERSIONS) * sizeof *env);
     for (size_t i = 0; env != NULL && i < n; i++) {
         if (!build_drops(build, environ[i])) {
             env[k++] = environ[i];
@@ -97,6 +108,12 @@ build_environment(const struct prf_build *build, struct prf_arena *arena)
     }
     env[k++] = build_path(build, arena);
     env[k++] = build_variable(arena, "GIT_CEILING_DIRECTORIES", build->ceiling);
+    for (size_t i = 0; i < BUILD_VERSIONS; i++) {
+        if (getenv(build_versions[i][0]) == NULL) {
+            env[k++] =
+                build_variable(arena, build_versions[i][0], build_versions[i][1]);
+        }
+    }
     if (build->venv != NULL) {
         env[k] = build_variable(arena, "VIRTUAL_ENV", build->venv);
     }

@@ -242,7 +242,7 @@ pairs_look(struct prf_pairs *pairs, struct prf_pair *pair, struct prf_error *err
         rc = prf_change_look(&base, &next, &metric, pairs->rules,
                              pairs->n_cases * pair->n_metrics, &m->change, err);
         m->settled = m->change.verdict != PRF_VERDICT_INCONCLUSIVE;
-        all &= m->settled;
+        all &= m->settled || (pairs->first_decides && i > 0);
     }
     if (rc == 0 && all) {
         pairs_settle(pairs, pair);

@@ -44,6 +44,8 @@ struct prf_pairs {
     struct prf_measure_side *base, *next;
     const struct prf_change_rules *rules;
     const struct prf_strlist *metrics; /* only these; NULL or empty: all */
+    bool first_decides; /* the profiler's first metric settles a pair, not all of them;
+                           set after prf_pairs_make */
     struct prf_pair *items;
     size_t n, n_open; /* all; those that can be measured and are not settled */
     size_t n_cases; /* n_open of the beginning: the error rate is shared out to them */

@@ -331,13 +331,13 @@ side_add_items(struct prf_measure_side *side, size_t i, struct prf_error *err)
     side->items = more;
     for (size_t k = 0; k < plan->n; k++) {
         const struct prf_item *item = &plan->items[k];
-        json_t *options = s->profilers[k % s->n_profilers].options;
-        char *text = json_dumps(options, JSON_COMPACT | JSON_SORT_KEYS);
+        const struct prf_measure_profiler *p = &s->profilers[k % s->n_profilers];
+        char *text = json_dumps(p->options, JSON_COMPACT | JSON_SORT_KEYS);
         more[side->n_items++] = (struct prf_measure_item){
             .case_id = item->kase->id,
             .profiler = item->profiler->name,
             .skip = item->skip,
-            .options = options,
+            .options = p->given == NULL ? p->options : p->given,
             .options_text = side_text(side, "%s", text == NULL ? "{}" : text),
             .kase = item->kase,
             .planned = item,
@@ -505,6 +505,8 @@ prf_measure_run(struct prf_measure_side *side, const struct prf_measure_item *it
     struct prf_result *result = &out->result;
     result->id = prf_result_new_id(&result->arena);
     result->run_id = prf_arena_strdup(&result->arena, side->run.id);
+    /* how long we measure is no setting of the user's: others compare with it */
+    result->options = prf_arena_strdup(&result->arena, item->options_text);
     /* the case is the user's: the checkout will be gone */
     result->case_file = side_moved(&result->arena, result->case_file, side->folder,
                                    in->measuring->setup->root);

@@ -24,7 +24,8 @@
 /* A profiler by its canonical name, and what it is given. */
 struct prf_measure_profiler {
     const char *name;
-    json_t *options; /* {"name": "text" | ["a", "b"]} */
+    json_t *options; /* {"name": "text" | ["a", "b"]}: the user's, as results have it */
+    json_t *given;   /* what it runs with; NULL: the same */
 };
 
 /* "PYTHONPATH=..." with which modules come from `folder` and its `src` before all
@@ -82,7 +83,7 @@ struct prf_measure_request {
 struct prf_measure_item {
     const char *case_id, *profiler;
     const char *skip;         /* why it is not measured; NULL: it is */
-    json_t *options;          /* the profiler's; borrowed from the setup */
+    json_t *options;          /* it runs with; borrowed from the setup */
     const char *options_text; /* as results have it */
     const struct prf_case *kase;
     const struct prf_item *planned;

@@ -18,12 +18,12 @@ FOLDER = pathlib.Path(__file__).resolve().parent
 pytestmark = pytest.mark.skipif(WHY is not None, reason=f"unavailable: {WHY}")
 
 PROGRAM = """
-import json, sys
+import itertools, json, sys
 sys.path.insert(0, {folder!r})
 from host_tools import profile
 
 def loop(n):
-    for _ in range(n):
+    for _ in itertools.repeat(None, n):  # numbers would be allocated, now here, now there
         pass
 
 def recursion(n):

@@ -54,6 +54,20 @@ def test_min_rounds_outweigh_max_time():
     assert rounds_of(recording)["rounds"] == 3
 
 
+@pytest.mark.parametrize("options, rounds", [
+    ({}, 1), ({"rounds": "2"}, 2), ({"max-time": "1ms", "min-rounds": "3"}, 3),
+])
+def test_short_gives_way_to_other_lengths(options, rounds):
+    _, recording = profile("stopwatch", lambda: time.sleep(0.026),
+                           {"short": None, "warmup": "0", **options})
+    assert rounds_of(recording)["rounds"] == rounds
+
+
+def test_short_and_a_limit():
+    _, recording = profile("stopwatch", lambda: None, {"short": None, "quick": None})
+    assert rounds_of(recording)["max_time_ns"] == 500_000_000
+
+
 def test_warmup_can_be_none():
     _, recording = profile("stopwatch", lambda: time.sleep(0.002),
                            {"rounds": "2", "warmup": "0"})

@@ -355,3 +355,15 @@ def test_codes_of_compare_bisect(project, python_words):
     assert short.code == 125  # a unique beginning counts
     plain = project.run("pyprofiler", "compare", "--bisect", "--no-bisect", "no-such-commit")
     assert plain.code == 4
+
+
+def test_the_first_metric_decides_unless_others_are_named(project, python_words):
+    """The peak stays, what is held at the end grows."""
+    write(project, "def work():\n    x = bytearray(3_000_000)\n    del x\n"
+                   "    return bytearray(300_000)\n")
+    base = project.commit("base")
+    write(project, "def work():\n    return bytearray(3_000_000)\n")
+    for metrics, code in ([], 0), (["-m", "current"], 1), (["-m", "peak,current"], 1):
+        outcome = project.run("pyprofiler", "compare", "--bisect", "-k", "work", base,
+                              *metrics, "--", *python_words)
+        assert outcome.code == code, (metrics, outcome)

@@ -8,8 +8,8 @@ import sqlite3
 import pytest
 
 from conftest import wait_for
-from measured_trees import (CASES, PACKAGE, compare, items, snapshot, stored, words,
-                            write_history)
+from measured_trees import (CASES, PACKAGE, compare, items, snapshot, stored, sweep,
+                            words, write_history)
 
 
 @pytest.fixture
@@ -83,12 +83,65 @@ def test_a_slow_down_is_found(trees):
 
 
 def test_the_work_tree_is_the_new_side(trees):
+    """Its tree is checked out as the other one is."""
     trees.write("pkg/__init__.py", "def work():\n    open('used', 'w').close()\n")
+    before = snapshot(trees)
     outcome = compare(trees, "HEAD")
     assert outcome.json["new"]["name"] == "the work tree"
     assert outcome.json["new"]["tree"] is not None
     assert items(outcome, "::profile_work")[0]["uncompared"] is None
+    assert snapshot(trees) == before and leftovers(trees) == []
+
+
+def test_a_clean_work_tree_is_its_commit(trees):
+    outcome = compare(trees, "HEAD~1")
+    assert outcome.json["new"]["commit"] == trees.ids[2]
+    assert outcome.json["new"]["tree"] is None
+    (run,) = outcome.json["new"]["runs"]
+    shown = trees.run("pyprofiler", "show", "--format=json", run).json
+    assert shown["commit"]["dirty"] is False
+
+
+@pytest.mark.parametrize("store", [[], ["--no-store"]])
+def test_in_place(trees, store):
+    """The work tree is measured where it is; the other side is a checkout still."""
+    trees.write("pkg/__init__.py", "def work():\n    open('used', 'w').close()\n")
+    outcome = compare(trees, "--in-place", *store, "HEAD")
+    assert items(outcome, "::profile_work")[0]["uncompared"] is None
     assert (trees.path / "used").exists()
+    assert outcome.json["new"]["tree"] is not None
+    assert leftovers(trees) == []
+
+
+@pytest.mark.parametrize("options, warned", [
+    ([], True), (["--build", "touch pkg/ignored.py"], False), (["--in-place"], False),
+])
+def test_files_that_git_ignores(trees, options, warned):
+    trees.write(".gitignore", "ignored.py\n")
+    trees.write("pkg/ignored.py", "")
+    trees.write("profiling/case_work.py", "import pkg.ignored\n" + CASES)
+    outcome = compare(trees, *options, "HEAD")
+    said = [w for w in outcome.json["warnings"] if "No module named 'pkg.ignored'" in w]
+    assert bool(said) is warned, outcome
+    assert all("--build makes them, or measure with --in-place" in w for w in said)
+    assert ("--build makes them" in outcome.err) is warned
+
+
+def test_a_file_that_cannot_be_imported_is_not_forgotten(trees):
+    trees.write("profiling/case_other.py", "import nothing_of_that_name\n" + CASES)
+    outcome = compare(trees, "HEAD")
+    (said,) = outcome.json["warnings"]
+    assert "case_other.py" in said and "nothing_of_that_name" in said
+
+
+@pytest.mark.parametrize("options, warned", [(["--in-place"], True), ([], False)])
+def test_a_work_tree_that_changes_meanwhile(trees, options, warned):
+    trees.write("profiling/case_work.py", CASES.replace(
+        "        pkg.work()\n", "        pkg.work()\n        with open(%r, 'a') as f:\n"
+        "            f.write('# more\\n')\n" % str(trees.path / "pkg/__init__.py")))
+    outcome = compare(trees, *options, "HEAD")
+    assert ("changed while it was measured" in outcome.err) is warned, outcome
+    assert any("changed while" in w for w in outcome.json["warnings"]) is warned
 
 
 # ---- what one side lacks ---------------------------------------------------------------
@@ -152,6 +205,15 @@ build = "echo 'def work(): return 2' > pkg/generated.py; git status > log 2>&1; 
     assert items(outcome, "::profile_work")[0]["uncompared"] is None, outcome
     assert not (trees.path / "pkg/generated.py").exists()
     assert not (trees.path / "log").exists()
+
+
+@pytest.mark.parametrize("own", [None, "1.2"])
+def test_a_version_for_builds_that_ask_git(trees, own):
+    if own is not None:
+        trees.env["SETUPTOOLS_SCM_PRETEND_VERSION"] = own
+    outcome = compare(trees, "--build", 'echo "$SETUPTOOLS_SCM_PRETEND_VERSION:"; false',
+                      "HEAD~1", "HEAD")
+    assert f"{own or '9999.0'}:" in outcome.err, outcome
 
 
 def test_a_build_that_hangs(trees):
@@ -225,7 +287,8 @@ def test_a_case_file_at_the_root(trees):
     # only the file was laid over, not today's package
     kept = compare(trees, "--keep-trees", "HEAD~2", run=("case_root.py",))
     assert kept.code in (0, 6), kept
-    (checkout,) = trees.scratch.glob("*/*/project")
+    checkout, = (p for p in trees.scratch.glob("*/*/project")
+                 if "range(1000)" in (p / "pkg/__init__.py").read_text())
     assert (checkout / "pkg/__init__.py").read_text() == PACKAGE.format(n=1000)
     assert not (checkout / "profiling").exists()
 
@@ -239,6 +302,36 @@ def test_support_files_of_a_single_case_file(trees):
     outcome = compare(trees, "HEAD~2", run=("profiling/case_work.py::Work::profile_work",
                                              "stopwatch", "--rounds", "3"))
     assert items(outcome, "::profile_work")[0]["uncompared"] is None, outcome
+
+
+@pytest.mark.parametrize("target, package", [
+    ("lib", "lib"), ("lib/", "lib/part"), ("src", "src/lib")])
+def test_a_folder_of_code_with_cases_in_it(trees, target, package):
+    """Not laid over whole: it would hide the old code."""
+    for n in 1000, 3000:
+        trees.write(f"{package}/__init__.py", "")
+        trees.write(f"{package}/core.py", PACKAGE.format(n=n))
+        trees.write(f"{package}/other.py", "")
+        trees.commit("lib")
+    trees.write(f"{package}/case_lib.py", CASES)
+    outcome = compare(trees, "--keep-trees", "HEAD~1", run=(
+        target, "-k", "profile_work", "stopwatch", "--rounds", "3"))
+    assert items(outcome, "::profile_work")[0]["uncompared"] is None
+    texts = {p.read_text() for p in trees.scratch.glob(f"*/*/project/{package}/core.py")}
+    assert texts == {PACKAGE.format(n=1000), PACKAGE.format(n=3000)}
+
+
+def test_a_package_of_cases_is_laid_over_whole(trees):
+    trees.write("profiling/__init__.py", "")
+    trees.write("profiling/helper.py", "N = 1\n")
+    trees.commit("helper")
+    trees.write("profiling/helper.py", "N = 2\n")
+    trees.write("profiling/more.py", "")
+    trees.write("profiling/case_more.py", "from profiling import more\n" + CASES)
+    compare(trees, "--keep-trees", "HEAD")
+    for name, text in ("helper.py", "N = 2\n"), ("more.py", ""):
+        found = list(trees.scratch.glob(f"*/*/project/profiling/{name}"))
+        assert [p.read_text() for p in found] == [text, text]
 
 
 def test_overlay(trees):
@@ -422,12 +515,32 @@ def test_processor(trees, cpu):
 
 
 def test_short_measurements_unless_asked(trees):
-    outcome = compare(trees, "HEAD~1", "HEAD", run=("profiling/", "-k", "work"))
-    assert outcome.code in (0, 6), outcome
+    """One round of 30 ms; and as a setting it is no other than that of a plain run."""
+    trees.write("profiling/case_work.py", CASES.replace(
+        "pkg.work()", "import time; time.sleep(0.03)"))
+    words_of_run = "profiling/", "-k", "profile_work", "stopwatch", "--warmup", "0"
+    outcome = compare(trees, "HEAD~1", "HEAD", run=words_of_run)
+    for item in items(outcome, "::profile_work"):
+        assert item["processes"] == [2, 2] and item["n"] == [2, 2]
+    long = compare(trees, "HEAD~1", "HEAD", run=(*words_of_run, "--rounds", "3"))
+    assert items(long, "::profile_work")[0]["n"] == [6, 6]
     options = "SELECT DISTINCT value FROM result JOIN text ON text.key = result.options"
     with sqlite3.connect(trees.path / ".pyprofiler/results.db") as db:
-        (found,) = [json.loads(text) for text, in db.execute(options)]
-    assert found == {"min-time": "50ms", "max-time": "100ms"}
+        found = [json.loads(text) for text, in db.execute(options)]
+    assert found == [{"warmup": "0"}, {"rounds": "3", "warmup": "0"}]
+
+
+def test_results_of_run_sweep_and_compare_are_of_one_setting(trees):
+    plain = "profiling/", "-k", "profile_work", "stopwatch"
+    trees.env["PYTHONPATH"] = str(trees.path)
+    trees.run("pyprofiler", "run", *words(trees, *plain)[1:])
+    assert "  stored  " in sweep(trees, "HEAD~1..HEAD", "--runs=1", run=plain).out
+    outcome = compare(trees, "HEAD~1", "HEAD", run=plain)
+    assert outcome.code in (0, 6), outcome
+    shown = trees.run("pyprofiler", "history", "--format=json", "-m", "wall_time",
+                      "profile_work").json
+    (series,) = shown["series"]
+    assert [p["processes"] for p in series["points"]] == [2, 3], shown
 
 
 def test_keyword_and_metric_before_the_dashes(trees):
