@@ -6,79 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "key_map.h"
 #include "load.h"
 
 /* What looking at a run costs, in results. */
 #define SIDE_RUN_EFFORT 10
-
-/* --- a table from two integers to a value ------------------------------------------
- */
-
-struct side_map {
-    struct side_entry {
-        sqlite3_int64 a, b;
-        size_t value; /* plus one; 0: the place is free */
-    } * entries;
-    size_t n, capacity; /* a power of two */
-};
-
-static size_t
-map_hash(sqlite3_int64 a, sqlite3_int64 b)
-{
-    uint64_t h = (uint64_t)a * 0x9e3779b97f4a7c15u ^ (uint64_t)b * 0xc2b2ae3d27d4eb4fu;
-    return (size_t)(h ^ h >> 29);
-}
-
-static struct side_entry *
-map_place(const struct side_map *map, sqlite3_int64 a, sqlite3_int64 b)
-{
-    size_t i = map_hash(a, b);
-    for (;; i++) {
-        struct side_entry *e = &map->entries[i & (map->capacity - 1)];
-        if (e->value == 0 || (e->a == a && e->b == b)) {
-            return e;
-        }
-    }
-}
-
-static int
-map_grow(struct side_map *map)
-{
-    struct side_map larger = {.n = map->n,
-                              .capacity = map->capacity == 0 ? 256 : 2 * map->capacity};
-    larger.entries = calloc(larger.capacity, sizeof *larger.entries);
-    if (larger.entries == NULL) {
-        return PRF_ENOMEM;
-    }
-    for (size_t i = 0; i < map->capacity; i++) {
-        const struct side_entry *e = &map->entries[i];
-        if (e->value != 0) {
-            *map_place(&larger, e->a, e->b) = *e;
-        }
-    }
-    free(map->entries);
-    *map = larger;
-    return 0;
-}
-
-/* The value, in *out; 0: it was not there and is `value` now; PRF_ENOMEM. */
-static int
-map_put(struct side_map *map, sqlite3_int64 a, sqlite3_int64 b, size_t value,
-        size_t *out)
-{
-    if (4 * (map->n + 1) > 3 * map->capacity && map_grow(map) < 0) {
-        return PRF_ENOMEM;
-    }
-    struct side_entry *e = map_place(map, a, b);
-    if (e->value != 0) {
-        *out = e->value - 1;
-        return 1;
-    }
-    *e = (struct side_entry){a, b, value + 1};
-    *out = value;
-    map->n++;
-    return 0;
-}
 
 /* --- the state ---------------------------------------------------------------------
  */
@@ -110,7 +42,7 @@ struct side {
     struct prf_sqlite *s;
     const struct prf_side_query *query;
     struct prf_loader l; /* its arena is the results' */
-    struct side_map text_of, series_of, group_of;
+    struct prf_key_map text_of, series_of, group_of;
     const char **texts;
     size_t n_texts;
     struct side_series *series;
@@ -179,7 +111,7 @@ side_text(struct side *side, sqlite3_stmt *row, int column, const char **out,
         return 0;
     }
     sqlite3_int64 key = sqlite3_column_int64(row, column);
-    int rc = map_put(&side->text_of, key, 0, side->n_texts, &at);
+    int rc = prf_key_map_put(&side->text_of, key, 0, side->n_texts, &at);
     if (rc == 1) {
         *out = side->texts[at];
         return 0;
@@ -202,7 +134,7 @@ side_series(struct side *side, sqlite3_int64 key, const struct side_series **out
 {
     static const char sql[] = "SELECT case_id, profiler FROM series WHERE key = ?";
     size_t at = 0;
-    int rc = map_put(&side->series_of, key, 0, side->n_series, &at);
+    int rc = prf_key_map_put(&side->series_of, key, 0, side->n_series, &at);
     if (rc == 0 && side_room(&side->series, side->n_series, sizeof *side->series) < 0) {
         rc = PRF_ENOMEM;
     }
@@ -231,7 +163,7 @@ side_is_old(struct side *side, sqlite3_int64 run, sqlite3_int64 series,
             sqlite3_int64 options, struct prf_error *err)
 {
     size_t at = 0;
-    int rc = map_put(&side->group_of, series, options, side->n_groups, &at);
+    int rc = prf_key_map_put(&side->group_of, series, options, side->n_groups, &at);
     if (rc == 0 && side_room(&side->groups, side->n_groups, sizeof *side->groups) < 0) {
         rc = PRF_ENOMEM;
     }
