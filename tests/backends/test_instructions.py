@@ -107,7 +107,7 @@ def test_repeats_are_identical(facts, tmp_path_factory):
 def test_rounds_are_samples(facts):
     samples = values(facts["rounds"])
     assert len(samples) == 4
-    assert samples[2] == samples[3]  # all caches of the interpreter are warm then
+    assert abs(samples[2] - samples[3]) <= 0.002 * samples[3]  # caches are warm then
 
 
 def test_without_warmup_it_takes_more(facts):
