@@ -220,6 +220,22 @@ history_no_base(git_repository *repo, int code, const char *a, const char *b,
                     prf_worktree_why());
 }
 
+/* In a shallow clone libgit2 fails also where one commit is an ancestor of the other.
+ */
+static bool
+history_find_base(git_repository *repo, const git_commit *a, const git_commit *b,
+                  git_oid *out)
+{
+    const git_oid *left = git_commit_id(a), *right = git_commit_id(b);
+    bool shallow = git_repository_is_shallow(repo) == 1;
+    bool is_left = shallow && prf_shallow_reaches(repo, right, left);
+    if (!is_left && (!shallow || !prf_shallow_reaches(repo, left, right))) {
+        return false;
+    }
+    git_oid_cpy(out, is_left ? left : right);
+    return true;
+}
+
 /* All the best common ancestors: after a criss-cross merge there are several. */
 static int
 history_hide_bases(const struct history *h, const char *a, const char *b)
@@ -233,8 +249,12 @@ history_hide_bases(const struct history *h, const char *a, const char *b)
         rc = prf_repository_commit(h->repo, b, &right, h->err);
     }
     if (rc == 0) {
+        git_oid base;
         code =
             git_merge_bases(&bases, h->repo, git_commit_id(left), git_commit_id(right));
+        if (code < 0 && history_find_base(h->repo, left, right, &base)) {
+            code = history_mark(h, &base, true);
+        }
         rc = code < 0 ? history_no_base(h->repo, code, a, b, h->err) : 0;
     }
     for (size_t i = 0; rc == 0 && i < bases.count; i++) {
@@ -446,6 +466,7 @@ prf_vcs_merge_base(const char *path, const char *a, const char *b, char out[41],
         (rc = prf_repository_commit(repo, b, &right, err)) == 0) {
         int code =
             git_merge_base(&base, repo, git_commit_id(left), git_commit_id(right));
+        code = code < 0 && history_find_base(repo, left, right, &base) ? 0 : code;
         rc = code < 0 ? history_no_base(repo, code, a, b, err) : 0;
     }
     if (rc == 0) {

@@ -175,3 +175,21 @@ prf_shallow_walk_run(struct prf_shallow_walk *walk, git_oid **out, size_t *n)
     *n = found.n;
     return code;
 }
+
+bool
+prf_shallow_reaches(git_repository *repo, const git_oid *from, const git_oid *id)
+{
+    struct prf_shallow_walk *walk = prf_shallow_walk_new(repo, false);
+    git_oid *ids = NULL;
+    size_t n = 0;
+    bool found = false;
+    if (walk != NULL && prf_shallow_walk_mark(walk, from, false) == 0 &&
+        prf_shallow_walk_run(walk, &ids, &n) == 0) {
+        for (size_t i = 0; i < n; i++) {
+            found |= git_oid_equal(&ids[i], id) != 0;
+        }
+    }
+    free(ids);
+    prf_shallow_walk_free(walk);
+    return found;
+}

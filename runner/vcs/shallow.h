@@ -20,4 +20,8 @@ int prf_shallow_walk_mark(struct prf_shallow_walk *walk, const git_oid *id, bool
 /* Parents before children; *out is the caller's (free). 0 or a code of libgit2. */
 int prf_shallow_walk_run(struct prf_shallow_walk *walk, git_oid **out, size_t *n);
 
+/* Is `id` among what `from` reaches, itself included? False also when that cannot be
+   told. */
+bool prf_shallow_reaches(git_repository *repo, const git_oid *from, const git_oid *id);
+
 #endif

@@ -367,3 +367,27 @@ def test_the_first_metric_decides_unless_others_are_named(project, python_words)
         outcome = project.run("pyprofiler", "compare", "--bisect", "-k", "work", base,
                               *metrics, "--", *python_words)
         assert outcome.code == code, (metrics, outcome)
+
+
+def test_a_shallow_clone(project, tmp_path, python_words):
+    """What there is of the history is used; commits behind its end are not known."""
+    for i in range(6):
+        write(project, LIB.format(SMALL if i < 4 else LARGE))
+        project.write("n.txt", str(i))
+        project.commit(f"c{i}")
+    project.git("clone", "-q", "--depth", "4", f"file://{project.path}", tmp_path / "clone")
+    ids = project.git("rev-list", "HEAD").split()
+    os.rename(project.path, tmp_path / "whole")
+    os.rename(tmp_path / "clone", project.path)
+    swept = project.run("pyprofiler", "sweep", "ALL", "--runs=1", "--", *python_words)
+    assert swept.code == 0 and len(swept.out.splitlines()) == 4, swept
+    history = project.run("pyprofiler", "history", "--format=json", "-m", "peak",
+                          "profile_work").json
+    (series,) = history["series"]
+    assert [p["commit"] for p in series["points"]] == ids[3::-1]
+    found = project.run("pyprofiler", "bisect", "profile_work", "--good", "HEAD~3", "-m",
+                        "peak", "--format=json", "--", *python_words)
+    assert found.code == 0, found
+    beyond = project.run("pyprofiler", "bisect", "profile_work", "--good", "HEAD~4", "--",
+                         *python_words)
+    assert beyond.code == 4 and "git fetch --unshallow" in beyond.err

@@ -224,7 +224,7 @@ test_shallow(void **state)
     assert_int_equal(prf_vcs_resolve("shallow", "HEAD~3", id, &err), PRF_ENOTFOUND);
     assert_non_null(strstr(err.text, "git fetch --unshallow"));
     prf_error_clear(&err);
-    static const char *const deeper[] = {"HEAD~4..HEAD", "HEAD~1...HEAD"};
+    static const char *const deeper[] = {"HEAD~4..HEAD", "HEAD...origin/old"};
     for (size_t i = 0; i < sizeof deeper / sizeof *deeper; i++) {
         assert_int_equal(prf_vcs_range("shallow", deeper[i], 0, &arena, &found, &err),
                          PRF_ENOTFOUND);
@@ -242,6 +242,7 @@ test_shallow(void **state)
         {"HEAD~2..HEAD", PRF_RANGE_FIRST_PARENT, "--first-parent HEAD~2..HEAD"},
         {"HEAD ^origin/old", 0, "HEAD ^origin/old"},
         {"HEAD^!", 0, "HEAD^!"},
+        {"HEAD~1...HEAD", 0, "HEAD~1..HEAD"},
         {"merged", 0, "merged"},
         {"merged", PRF_RANGE_FIRST_PARENT, "--first-parent merged"},
         {"HEAD..merged", 0, "HEAD..merged"},
@@ -261,6 +262,12 @@ test_shallow(void **state)
                found.items[k + 1].id, found.items[k].id);
         }
     }
+    char older[41];
+    assert_int_equal(prf_vcs_resolve("shallow", "HEAD~1", older, &err), 0);
+    assert_int_equal(prf_vcs_merge_base("shallow", "HEAD~1", "HEAD", id, &err), 0);
+    assert_string_equal(id, older);
+    assert_int_equal(prf_vcs_merge_base("shallow", "HEAD", "HEAD~1", id, &err), 0);
+    assert_string_equal(id, older);
     /* old's commits are there, the common ancestor is not. */
     assert_int_equal(prf_vcs_merge_base("shallow", "HEAD", "origin/old~1", id, &err),
                      PRF_ENOTFOUND);
