@@ -391,3 +391,28 @@ def test_a_shallow_clone(project, tmp_path, python_words):
     beyond = project.run("pyprofiler", "bisect", "profile_work", "--good", "HEAD~4", "--",
                          *python_words)
     assert beyond.code == 4 and "git fetch --unshallow" in beyond.err
+
+
+def test_stored_pairs_are_of_like_length(project, any_python):
+    """The lowest of many rounds is lower than that of few: such two are no pair."""
+    ids = []
+    for i in range(2):
+        write(project, LIB.format(SMALL))
+        project.write("n.txt", str(i))
+        ids.append(project.commit(f"c{i}"))
+
+    def sweep(at, bodies):
+        write(project, LIB.format(SMALL))
+        project.write("profiling/work.py", CASE.replace(
+            "self.kept = lib.work()", f"import os, time; time.sleep({bodies})"))
+        words = ["--python", any_python, "profiling", "-k", "work", "stopwatch",
+                 "--max-time", "60ms", "--warmup", "0"]
+        outcome = project.run("pyprofiler", "sweep", at, "--runs=1", "--again", "--", *words)
+        assert outcome.code == 0, outcome
+        return words
+
+    sweep(f"{ids[0]}^!", 0.05)  # one round
+    words = sweep(f"{ids[1]}^!", 0.001)  # many
+    found = project.run("pyprofiler", "bisect", "profile_work", "--good", ids[0], "-m",
+                        "wall_time", "--max-runs=4", "--format=json", "--", *words)
+    assert found.json["reused"] == 0, found
