@@ -1,6 +1,7 @@
 /* Reading callgrind's files; see callgrind_dump.h. */
 #include "callgrind_dump.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,8 +13,9 @@ struct place {
     struct prf_callgrind_dump *dump;
     const char *object, *function;               /* whose costs come */
     const char *called_object, *called_function; /* of the next "calls=" */
-    bool is_call;   /* the next cost line is what a call took, its callees included */
-    bool saw_total; /* "totals:" or "summary:" */
+    bool is_call;    /* the next cost line is what a call took, its callees included */
+    bool saw_total;  /* "totals:" */
+    bool line_ended; /* the line has its '\n' */
     size_t capacity;
 };
 
@@ -47,14 +49,20 @@ dump_take_events(struct prf_callgrind_dump *d, char *words)
     }
 }
 
+/* The last line of a file; only one that is whole counts: a number per event and the
+   end of the line. */
 static void
 dump_take_totals(struct place *at, const char *numbers)
 {
     char *end = (char *)numbers;
+    at->saw_total = at->dump->n_events > 0 && at->line_ended;
     for (size_t i = 0; i < at->dump->n_events; i++) {
-        at->dump->totals[i] = strtoll(end, &end, 10);
+        const char *start = end;
+        errno = 0;
+        int64_t total = strtoll(start, &end, 10);
+        at->saw_total &= end != start && errno == 0 && total >= 0;
+        at->dump->totals[i] = total;
     }
-    at->saw_total = true;
 }
 
 /* "+3 120 7": a position, then a number per event (those at the end may be missing). */
@@ -137,6 +145,13 @@ dump_by_cost(const void *a, const void *b)
     return f->own != g->own ? (f->own < g->own ? 1 : -1) : dump_by_name(a, b);
 }
 
+/* Numbers of a damaged file may be too large: the sum is wrong then, not undefined. */
+static int64_t
+dump_sum(int64_t a, int64_t b)
+{
+    return (int64_t)((uint64_t)a + (uint64_t)b);
+}
+
 /* One entry per function. */
 static void
 dump_merge(struct prf_callgrind_dump *d)
@@ -149,8 +164,8 @@ dump_merge(struct prf_callgrind_dump *d)
     for (size_t i = 1; i < d->n_functions; i++) {
         struct prf_callgrind_function *f = &d->functions[i], *to = &d->functions[n];
         if (dump_by_name(f, to) == 0) {
-            to->own += f->own;
-            to->calls += f->calls;
+            to->own = dump_sum(to->own, f->own);
+            to->calls = dump_sum(to->calls, f->calls);
         } else {
             d->functions[++n] = *f;
         }
@@ -169,11 +184,12 @@ prf_callgrind_dump_read(struct prf_callgrind_dump *dump, const char *path,
     int rc = prf_file_read(path, &dump->text, &(size_t){0}, err);
     char *rest = dump->text;
     for (char *line; rc == 0 && (line = strsep(&rest, "\n")) != NULL;) {
+        at.line_ended = rest != NULL;
         if (dump_take_line(&at, line) < 0) {
             rc = prf_fail(err, PRF_ENOMEM, "out of memory");
         }
     }
-    if (rc == 0 && (!at.saw_total || dump->n_events == 0)) {
+    if (rc == 0 && !at.saw_total) {
         rc = prf_fail(err, PRF_ECORRUPT, "callgrind's file '%s' has no totals", path);
     }
     if (rc == 0) {

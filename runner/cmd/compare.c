@@ -39,8 +39,8 @@ static const struct prf_option compare_baselines[] = {
 };
 
 static const struct prf_option compare_judging[] = {
-    {PRF_OPT_STRING, 0, "threshold", NULL, AT(threshold), .def = "2%",
-     .unit = "PERCENT", .help = "smaller changes are not reported: 5% or 0.05"},
+    {PRF_OPT_STRING, 0, "threshold", NULL, AT(threshold), .unit = "PERCENT",
+     .help = "smaller changes are not reported: 5% or 0.05 [2%; of counts 0.5%]"},
     {PRF_OPT_STRING, 0, "alpha", NULL, AT(alpha), .def = "1%", .unit = "PERCENT",
      .help = "rate of false alarms among all that is reported"},
     {PRF_OPT_UINT, 0, "seed", NULL, AT(seed), .def = "1", .unit = "N",
@@ -116,9 +116,15 @@ static int
 compare_rules(struct prf_comparing *c, struct prf_error *err)
 {
     struct prf_change_rules *rules = &c->comparison.rules;
-    rules->seed = c->options.seed;
-    int rc =
-        prf_compare_ratio("threshold", c->options.threshold, &rules->threshold, err);
+    int rc = 0;
+    *rules = (struct prf_change_rules){.threshold = PRF_THRESHOLD,
+                                       .threshold_count = PRF_THRESHOLD_COUNT,
+                                       .seed = c->options.seed};
+    if (c->options.threshold != NULL) {
+        rules->threshold_count = 0.0;
+        rc = prf_compare_ratio("threshold", c->options.threshold, &rules->threshold,
+                               err);
+    }
     if (rc == 0) {
         rc = prf_compare_ratio("alpha", c->options.alpha, &rules->alpha, err);
     }
@@ -337,13 +343,14 @@ compare_exit(const struct prf_comparing *c)
         compare_say_notes(c);
         return PRF_EXIT_OK;
     }
-    if (prf_compare_count(comparison) == 0) {
-        prf_compare_say_nothing(c);
-        return PRF_EXIT_NOTHING;
-    }
     bool worse = prf_comparison_regressions(comparison) > 0 ||
                  prf_comparison_broken(comparison) > 0;
-    return worse && !c->options.exit_zero ? PRF_EXIT_REGRESSION : PRF_EXIT_OK;
+    bool fails = worse && !c->options.exit_zero;
+    if (prf_compare_count(comparison) == 0) {
+        prf_compare_say_nothing(c);
+        return fails ? PRF_EXIT_REGRESSION : PRF_EXIT_NOTHING;
+    }
+    return fails ? PRF_EXIT_REGRESSION : PRF_EXIT_OK;
 }
 
 static void

@@ -22,7 +22,8 @@ struct prf_compared_results {
     bool hunks_known;
 };
 
-/* PRF_ENOTFOUND: they were not stored; PRF_ESTORE, PRF_ENOMEM. Release it also after a failure. */
+/* PRF_ENOTFOUND: they were not stored; PRF_ESTORE, PRF_ENOMEM. Release it also after a
+ * failure. */
 int prf_compared_results_read(struct prf_compared_results *results,
                               struct prf_comparing *comparing, struct prf_error *err);
 void prf_compared_results_release(struct prf_compared_results *results);

@@ -305,7 +305,6 @@ compare_run_item(struct prf_comparison *comparison, const struct prf_pair *pair)
         .uncompared = compare_run_uncompared(pair),
         .why = compare_run_copy(comparison, pair->why),
         .source_changed = pair->source_changed,
-        .threshold = comparison->rules.threshold,
         .budget = compare_run_copy(comparison, pair->budget),
         .base_result = compare_run_copy(comparison, pair->base_result),
         .next_result = compare_run_copy(comparison, pair->next_result),

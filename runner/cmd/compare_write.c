@@ -186,12 +186,10 @@ prf_compare_write(struct prf_comparing *c, struct prf_error *err)
                                                      .where = !o->where.none,
                                                      .root = c->root};
         rc = format->write(&c->comparison, &options, document.file, err);
+        rc = rc < 0 ? rc : prf_document_commit(&document, err);
         if (rc == 0 && format == &prf_compare_github) {
             rc = prf_compare_step_summary(&c->comparison, &options, err);
         }
-    }
-    if (rc == 0) {
-        rc = prf_document_commit(&document, err);
     }
     free(items);
     prf_document_close(&document);

@@ -250,23 +250,22 @@ const char prf_init_make_head[] =
     "PYPROFILER_ARGS = $(if $(filter command environment,$(firstword $(origin "
     "ARGS))),$(ARGS))\n";
 
+/* A recipe behind a semicolon: the Makefile may have another .RECIPEPREFIX. */
 const struct prf_init_target prf_init_targets[] = {
     {"profile", "\n"
                 "# Run the cases and keep the results.\n"
                 ".PHONY: profile\n"
-                "profile:\n"
-                "	$(PYPROFILER) run profiling $(PYPROFILER_ARGS)\n"},
+                "profile: ; $(PYPROFILER) run profiling $(PYPROFILER_ARGS)\n"},
     {"profile-compare",
      "\n"
      "# Measure BASE and the work tree now, and say what changed.\n"
      ".PHONY: profile-compare\n"
-     "profile-compare:\n"
-     "	$(PYPROFILER) compare --run --exit-zero $(PYPROFILER_BASE)\n"},
-    {"profile-gate", "\n"
-                     "# The same; fails when something got worse.\n"
-                     ".PHONY: profile-gate\n"
-                     "profile-gate:\n"
-                     "	$(PYPROFILER) compare --run $(PYPROFILER_BASE)\n"},
+     "profile-compare: ; $(PYPROFILER) compare --run --exit-zero $(PYPROFILER_BASE)\n"},
+    {"profile-gate",
+     "\n"
+     "# The same; fails when something got worse.\n"
+     ".PHONY: profile-gate\n"
+     "profile-gate: ; $(PYPROFILER) compare --run $(PYPROFILER_BASE)\n"},
     {0},
 };
 

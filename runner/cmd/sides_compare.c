@@ -41,8 +41,9 @@ struct pairing {
     struct sample left, right; /* of the pair that is worked on */
     struct prf_process_values *processes; /* room for both */
     struct prf_between_value *between;
-    double *scratch;
-    size_t room; /* items */
+    double *scratch; /* for the values of a process */
+    double *medians; /* of the new side's processes */
+    size_t room;     /* items */
     bool metric_found;
     struct prf_strlist warnings;
     struct prf_error *err;
@@ -124,80 +125,20 @@ pairs_newest(struct group group)
     return &group.items[group.n - 1];
 }
 
-/* --- items -------------------------------------------------------------------------
+/* --- values ------------------------------------------------------------------------
  */
 
-/* What an item says of its case; of the new side where it is there. */
-static struct prf_compared
-pairs_item(struct pairing *p, const struct prf_side_result *base,
-           const struct prf_side_result *next)
+static void
+pairs_take(struct sample *sample, struct group group, const size_t *setting_of,
+           size_t setting)
 {
-    const struct prf_side_result *one = next != NULL ? next : base;
-    return (struct prf_compared){
-        .case_id = pairs_copy(p, one->case_id),
-        .profiler = pairs_copy(p, one->profiler),
-        .options = pairs_copy(p, one->options),
-        .case_file = pairs_copy(p, one->case_file),
-        .case_line = one->case_line,
-        .source_changed = base != NULL && next != NULL && base->case_hash != NULL &&
-                          next->case_hash != NULL &&
-                          strcmp(base->case_hash, next->case_hash) != 0,
-        .threshold = p->out->rules.threshold,
-        .budget = next == NULL ? NULL : pairs_copy(p, next->budget),
-        .base_result = base == NULL ? NULL : pairs_copy(p, base->id),
-        .next_result = next == NULL ? NULL : pairs_copy(p, next->id),
-    };
-}
-
-static int
-pairs_alone(struct pairing *p, const struct prf_side_result *base,
-            const struct prf_side_result *next)
-{
-    struct prf_strbuf why = PRF_STRBUF_INIT;
-    struct prf_compared item = pairs_item(p, base, next);
-    item.uncompared = base != NULL ? PRF_ONLY_BASE : PRF_ONLY_NEXT;
-    prf_strbuf_addf(&why, "not measured on the side of '%s'",
-                    base != NULL ? p->sides->next.name : p->sides->base.name);
-    item.why = pairs_copy(p, prf_strbuf_text(&why));
-    prf_strbuf_release(&why);
-    return pairs_add(p, &item) == NULL ? PRF_ENOMEM : 0;
-}
-
-static int
-pairs_refused(struct pairing *p, const struct prf_side_result *base,
-              const struct prf_side_result *next, const char *why)
-{
-    struct prf_compared item = pairs_item(p, base, next);
-    item.uncompared = PRF_OTHER_MACHINE;
-    item.why = pairs_copy(p, why);
-    return pairs_add(p, &item) == NULL ? PRF_ENOMEM : 0;
-}
-
-/* The newest result of a side has no values: why. */
-static int
-pairs_failed(struct pairing *p, const struct prf_side_result *base,
-             const struct prf_side_result *next)
-{
-    struct prf_strbuf why = PRF_STRBUF_INIT;
-    const struct prf_side_result *of[] = {base, next};
-    const char *const names[] = {p->sides->base.name, p->sides->next.name};
-    struct prf_compared item = pairs_item(p, base, next);
-    item.uncompared = PRF_NOT_MEASURED;
-    for (size_t i = 0; i < 2; i++) {
-        if (of[i]->status != PRF_STATUS_OK) {
-            prf_strbuf_addf(&why, "%s%s on the side of '%s'%s%s",
-                            why.len > 0 ? "; " : "", prf_status_name(of[i]->status),
-                            names[i], of[i]->reason == NULL ? "" : ": ",
-                            of[i]->reason == NULL ? "" : of[i]->reason);
+    sample->n = 0;
+    for (size_t i = 0; i < group.n; i++) {
+        if (setting == PRF_NO_SETTING || setting_of[group.items[i].run_at] == setting) {
+            sample->results[sample->n++] = &group.items[i];
         }
     }
-    item.why = pairs_copy(p, prf_strbuf_text(&why));
-    prf_strbuf_release(&why);
-    return pairs_add(p, &item) == NULL ? PRF_ENOMEM : 0;
 }
-
-/* --- metrics -----------------------------------------------------------------------
- */
 
 static bool
 pairs_wants(struct pairing *p, const char *metric)
@@ -223,7 +164,18 @@ pairs_metric(const struct prf_side_result *result, const char *name)
     return NULL;
 }
 
-/* Values of the metric in each process of the sample. */
+static bool
+pairs_has_values(const struct prf_metric_values *metric)
+{
+    for (size_t i = 0; i < metric->n; i++) {
+        if (isfinite(metric->samples[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Values of the metric in each process of the sample that has some. */
 static struct prf_side_values
 pairs_values(const struct sample *sample, const char *name,
              struct prf_process_values *room)
@@ -231,12 +183,141 @@ pairs_values(const struct sample *sample, const char *name,
     struct prf_side_values values = {.processes = room};
     for (size_t i = 0; i < sample->n; i++) {
         const struct prf_metric_values *m = pairs_metric(sample->results[i], name);
-        if (m != NULL && sample->results[i]->status == PRF_STATUS_OK) {
+        if (m != NULL && sample->results[i]->status == PRF_STATUS_OK &&
+            pairs_has_values(m)) {
             room[values.n++] = (struct prf_process_values){m->samples, m->n};
         }
     }
     return values;
 }
+
+/* Of the processes' medians; *n: how many have values. */
+static double
+pairs_median(struct pairing *p, const struct sample *sample, const char *name,
+             size_t *n)
+{
+    struct prf_side_values values = pairs_values(sample, name, p->processes);
+    *n = 0;
+    for (size_t i = 0; i < values.n; i++) {
+        size_t finite = 0;
+        for (size_t k = 0; k < values.processes[i].n; k++) {
+            p->scratch[finite] = values.processes[i].values[k];
+            finite += isfinite(p->scratch[finite]);
+        }
+        if (finite > 0) {
+            p->medians[(*n)++] = prf_between_median(p->scratch, finite);
+        }
+    }
+    return *n > 0 ? prf_between_median(p->medians, *n) : (double)NAN;
+}
+
+/* --- items -------------------------------------------------------------------------
+ */
+
+/* What an item says of its case; of the new side where it is there. */
+static struct prf_compared
+pairs_item(struct pairing *p, const struct prf_side_result *base,
+           const struct prf_side_result *next)
+{
+    const struct prf_side_result *one = next != NULL ? next : base;
+    return (struct prf_compared){
+        .case_id = pairs_copy(p, one->case_id),
+        .profiler = pairs_copy(p, one->profiler),
+        .options = pairs_copy(p, one->options),
+        .case_file = pairs_copy(p, one->case_file),
+        .case_line = one->case_line,
+        .source_changed = base != NULL && next != NULL && base->case_hash != NULL &&
+                          next->case_hash != NULL &&
+                          strcmp(base->case_hash, next->case_hash) != 0,
+        .budget = next == NULL ? NULL : pairs_copy(p, next->budget),
+        .base_result = base == NULL ? NULL : pairs_copy(p, base->id),
+        .next_result = next == NULL ? NULL : pairs_copy(p, next->id),
+    };
+}
+
+/* Of what has no base: the metrics of the new side. */
+static int
+pairs_add_measured(struct pairing *p, struct group next, struct prf_compared *item)
+{
+    const struct prf_side_result *newest = next.n == 0 ? NULL : pairs_newest(next);
+    if (newest == NULL || newest->status != PRF_STATUS_OK) {
+        return 0;
+    }
+    pairs_take(&p->right, next, p->settings.of_next,
+               p->settings.of_next[newest->run_at]);
+    item->alone =
+        prf_arena_alloc(&p->out->arena, (newest->n_metrics + 1) * sizeof *item->alone);
+    if (item->alone == NULL) {
+        return pairs_no_memory(p);
+    }
+    for (size_t i = 0; i < newest->n_metrics; i++) {
+        const struct prf_metric_values *m = &newest->metrics[i];
+        struct prf_alone alone = {.better = m->better};
+        if (pairs_wants(p, m->name)) {
+            alone.median = pairs_median(p, &p->right, m->name, &alone.n);
+        }
+        if (alone.n > 0) {
+            alone.metric = pairs_copy(p, m->name);
+            alone.unit = pairs_copy(p, m->unit);
+            item->alone[item->n_alone++] = alone;
+        }
+    }
+    return 0;
+}
+
+static int
+pairs_alone(struct pairing *p, const struct prf_side_result *base,
+            const struct prf_side_result *next, struct group of_next)
+{
+    struct prf_strbuf why = PRF_STRBUF_INIT;
+    struct prf_compared item = pairs_item(p, base, next);
+    item.uncompared = base != NULL ? PRF_ONLY_BASE : PRF_ONLY_NEXT;
+    prf_strbuf_addf(&why, "not measured on the side of '%s'",
+                    base != NULL ? p->sides->next.name : p->sides->base.name);
+    item.why = pairs_copy(p, prf_strbuf_text(&why));
+    prf_strbuf_release(&why);
+    int rc = pairs_add_measured(p, of_next, &item);
+    return rc < 0 ? rc : pairs_add(p, &item) == NULL ? PRF_ENOMEM : 0;
+}
+
+/* `of_next`: all results of the new side, if there are. */
+static int
+pairs_refused(struct pairing *p, const struct prf_side_result *base,
+              const struct prf_side_result *next, struct group of_next, const char *why)
+{
+    struct prf_compared item = pairs_item(p, base, next);
+    item.uncompared = PRF_OTHER_MACHINE;
+    item.why = pairs_copy(p, why);
+    int rc = pairs_add_measured(p, of_next, &item);
+    return rc < 0 ? rc : pairs_add(p, &item) == NULL ? PRF_ENOMEM : 0;
+}
+
+/* The newest result of a side has no values: why. */
+static int
+pairs_failed(struct pairing *p, const struct prf_side_result *base,
+             const struct prf_side_result *next, struct group of_next)
+{
+    struct prf_strbuf why = PRF_STRBUF_INIT;
+    const struct prf_side_result *of[] = {base, next};
+    const char *const names[] = {p->sides->base.name, p->sides->next.name};
+    struct prf_compared item = pairs_item(p, base, next);
+    item.uncompared = PRF_NOT_MEASURED;
+    for (size_t i = 0; i < 2; i++) {
+        if (of[i]->status != PRF_STATUS_OK) {
+            prf_strbuf_addf(&why, "%s%s on the side of '%s'%s%s",
+                            why.len > 0 ? "; " : "", prf_status_name(of[i]->status),
+                            names[i], of[i]->reason == NULL ? "" : ": ",
+                            of[i]->reason == NULL ? "" : of[i]->reason);
+        }
+    }
+    item.why = pairs_copy(p, prf_strbuf_text(&why));
+    prf_strbuf_release(&why);
+    int rc = pairs_add_measured(p, of_next, &item);
+    return rc < 0 ? rc : pairs_add(p, &item) == NULL ? PRF_ENOMEM : 0;
+}
+
+/* --- metrics -----------------------------------------------------------------------
+ */
 
 /* How noisy the metric is between processes, from the results of `known`. */
 static double
@@ -269,9 +350,17 @@ pairs_measure(struct pairing *p, const struct prf_compared *like,
     item->unit = pairs_copy(p, metric->unit);
     item->change.better = metric->better;
     if (base.n == 0 || next.n == 0) {
-        item->uncompared = base.n == 0 ? PRF_ONLY_NEXT : PRF_ONLY_BASE;
-        item->why = base.n == 0 ? "the base has no values of it"
-                                : "the new side has no values of it";
+        size_t n = 0;
+        bool neither = base.n == 0 && next.n == 0;
+        item->uncompared = neither       ? PRF_NOT_MEASURED
+                           : base.n == 0 ? PRF_ONLY_NEXT
+                                         : PRF_ONLY_BASE;
+        item->change.next =
+            base.n == 0 ? pairs_median(p, &p->right, metric->name, &n) : NAN;
+        item->change.n_next = n;
+        item->why = neither       ? "neither side has values of it"
+                    : base.n == 0 ? "the base has no values of it"
+                                  : "the new side has no values of it";
         return 0;
     }
     struct prf_change_metric facts = {.unit = metric->unit,
@@ -306,18 +395,6 @@ pairs_metrics(struct pairing *p, const struct prf_compared *like, struct group k
 
 /* --- pairs -------------------------------------------------------------------------
  */
-
-static void
-pairs_take(struct sample *sample, struct group group, const size_t *setting_of,
-           size_t setting)
-{
-    sample->n = 0;
-    for (size_t i = 0; i < group.n; i++) {
-        if (setting == PRF_NO_SETTING || setting_of[group.items[i].run_at] == setting) {
-            sample->results[sample->n++] = &group.items[i];
-        }
-    }
-}
 
 /* The best setting in which both were measured. */
 static size_t
@@ -371,7 +448,7 @@ pairs_pair(struct pairing *p, struct group base, struct group next)
             return pairs_no_memory(p);
         }
         if (!p->filter->across_machines) {
-            return pairs_refused(p, pairs_newest(base), pairs_newest(next), why);
+            return pairs_refused(p, pairs_newest(base), pairs_newest(next), next, why);
         }
         prf_settings_used(&p->settings, left, right);
     }
@@ -381,7 +458,7 @@ pairs_pair(struct pairing *p, struct group base, struct group next)
     const struct prf_side_result *new = p->right.results[p->right.n - 1];
     prf_settings_left_out(&p->settings, base.n - p->left.n, next.n - p->right.n);
     if (old->status != PRF_STATUS_OK || new->status != PRF_STATUS_OK) {
-        return pairs_failed(p, old, new);
+        return pairs_failed(p, old, new, next);
     }
     struct prf_compared like = pairs_item(p, old, new);
     return pairs_metrics(p, &like, pairs_known(p, new, setting));
@@ -400,8 +477,10 @@ static int
 pairs_single(struct pairing *p, struct group mine, bool is_base, struct group others)
 {
     const struct prf_side_result *one = pairs_newest(mine);
+    const struct group none = {0};
     if (others.n == 0) {
-        return pairs_alone(p, is_base ? one : NULL, is_base ? NULL : one);
+        return pairs_alone(p, is_base ? one : NULL, is_base ? NULL : one,
+                           is_base ? none : mine);
     }
     struct prf_strbuf why = PRF_STRBUF_INIT;
     prf_strbuf_addf(&why,
@@ -409,7 +488,7 @@ pairs_single(struct pairing *p, struct group mine, bool is_base, struct group ot
                     pairs_options(one), pairs_options(pairs_newest(others)),
                     is_base ? p->sides->next.name : p->sides->base.name);
     int rc = pairs_refused(p, is_base ? one : NULL, is_base ? NULL : one,
-                           prf_strbuf_text(&why));
+                           is_base ? none : mine, prf_strbuf_text(&why));
     prf_strbuf_release(&why);
     return rc;
 }
@@ -544,9 +623,12 @@ pairs_rooms(struct pairing *p)
     p->right.results = calloc(p->next.n + 1, sizeof *p->right.results);
     p->processes = calloc(p->base.n + p->next.n + 1, sizeof *p->processes);
     p->between = calloc(p->like.n + 1, sizeof *p->between);
-    p->scratch = calloc(pairs_most_samples(&p->like) + 1, sizeof *p->scratch);
+    size_t most = pairs_most_samples(&p->like), of_next = pairs_most_samples(&p->next);
+    p->scratch = calloc((most > of_next ? most : of_next) + 1, sizeof *p->scratch);
+    p->medians = calloc(p->next.n + 1, sizeof *p->medians);
     return p->left.results == NULL || p->right.results == NULL ||
-                   p->processes == NULL || p->between == NULL || p->scratch == NULL
+                   p->processes == NULL || p->between == NULL || p->scratch == NULL ||
+                   p->medians == NULL
                ? pairs_no_memory(p)
                : 0;
 }
@@ -665,6 +747,7 @@ prf_sides_compare(struct prf_store *store, const struct prf_sides *sides,
     free(p.processes);
     free(p.between);
     free(p.scratch);
+    free(p.medians);
     prf_strlist_release(&p.warnings);
     prf_settings_release(&p.settings);
     prf_side_results_release(&p.base);

@@ -11,7 +11,7 @@
 #include "rank.h"
 #include "verdict.h"
 
-#define CHANGE_RESAMPLES 2000
+#define CHANGE_RESAMPLES 1000
 /* From here on processes speak for themselves. */
 #define CHANGE_ENOUGH 8
 /* What an assumption weighs, in degrees of freedom: by unit, and from other results. */
@@ -620,6 +620,8 @@ prf_change_measure(const struct prf_side_values *base,
                    struct prf_error *err)
 {
     const struct prf_side_values *const from[2] = {base, next};
+    struct prf_change_rules own = *rules;
+    own.threshold = prf_change_threshold(rules, metric->unit);
     size_t n_resamples =
         rules->n_resamples == 0 ? CHANGE_RESAMPLES : rules->n_resamples;
     n_resamples = n_resamples < 100 ? 100 : n_resamples;
@@ -649,9 +651,9 @@ prf_change_measure(const struct prf_side_values *base,
     out->processes_base = b->n_processes;
     out->processes_next = x->n_processes;
     if (change_is_exact(b, x, metric)) {
-        change_set_exact(rules, out);
+        change_set_exact(&own, out);
     } else {
-        rc = change_estimate(&room, metric, rules, n_resamples, out, err);
+        rc = change_estimate(&room, metric, &own, n_resamples, out, err);
     }
 out:
     free(room.block);

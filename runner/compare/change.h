@@ -60,11 +60,18 @@ struct prf_side_values {
     size_t n;
 };
 
+/* What is asked for when nobody says otherwise. Counts are exact, so they need no room
+   for noise, only for the layout of code, which moves machine instructions by some per
+   mille. */
+#define PRF_THRESHOLD 0.02
+#define PRF_THRESHOLD_COUNT 0.005
+
 struct prf_change_rules {
-    double threshold;     /* smaller changes are not reported: 0.02 is two per cent */
-    double alpha;         /* rate of false discoveries over the suite: 0.01 */
-    uint64_t seed;        /* of the bootstrap */
-    unsigned n_resamples; /* 0: 2,000 */
+    double threshold;       /* smaller changes are not reported: 0.02 is two per cent */
+    double threshold_count; /* the same for metrics of unit "count"; 0: `threshold` */
+    double alpha;           /* rate of false discoveries over the suite: 0.01 */
+    uint64_t seed;          /* of the bootstrap */
+    unsigned n_resamples;   /* 0: 1,000 */
 };
 
 /* Facts about a metric that are not in its values. */
@@ -118,6 +125,9 @@ struct prf_change {
 const char *prf_verdict_name(enum prf_verdict verdict, const char *unit,
                              enum prf_better better);
 bool prf_change_is_time(const char *unit);
+
+/* The threshold that the rules have for a metric of that unit (NULL: none). */
+double prf_change_threshold(const struct prf_change_rules *rules, const char *unit);
 
 /* A stable word for machines: "same" "faster" "slower" "within-noise" "inconclusive".
  */

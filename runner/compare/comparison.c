@@ -9,6 +9,15 @@ comparison_is_judged(const struct prf_compared *item)
     return item->uncompared == PRF_COMPARED && item->metric != NULL;
 }
 
+void
+prf_comparison_thresholds(struct prf_comparison *comparison)
+{
+    for (size_t i = 0; i < comparison->n; i++) {
+        struct prf_compared *item = &comparison->items[i];
+        item->threshold = prf_change_threshold(&comparison->rules, item->unit);
+    }
+}
+
 /* The items' changes one behind the other and back again: q-values need them all. */
 int
 prf_comparison_judge(struct prf_comparison *comparison, struct prf_error *err)

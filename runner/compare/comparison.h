@@ -63,6 +63,14 @@ struct prf_where {
     const char *const *stack; /* root first, ends with NULL; NULL: a function or line */
 };
 
+/* A metric of the new side that has nothing to be compared with. */
+struct prf_alone {
+    const char *metric, *unit;
+    enum prf_better better;
+    double median; /* over processes of their medians */
+    size_t n;      /* processes */
+};
+
 struct prf_compared {
     const char *case_id, *profiler;
     const char *options;   /* of the profiler, JSON, or NULL */
@@ -77,6 +85,8 @@ struct prf_compared {
     bool source_changed; /* the case's own source differs */
     double threshold;    /* that holds for it */
     const char *budget; /* JSON object of the case's @budget on the new side, or NULL */
+    struct prf_alone *alone; /* of what is not compared: what was measured of it */
+    size_t n_alone;
     struct prf_clause *clauses;
     size_t n_clauses;
     struct prf_where *where; /* largest difference first */
@@ -99,6 +109,9 @@ struct prf_comparison {
     bool interrupted;
     int64_t measured_ns; /* spent on measuring */
 };
+
+/* Each item has the threshold that the rules have for its unit. */
+void prf_comparison_thresholds(struct prf_comparison *comparison);
 
 /* Verdicts, q-values; clauses are judged by gate.h. PRF_ENOMEM. */
 int prf_comparison_judge(struct prf_comparison *comparison, struct prf_error *err);

@@ -1,89 +1,14 @@
 /* Gates; see gate.h. */
 #include "gate.h"
 
-#include <fnmatch.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "gate_names.h"
 #include "suggest.h"
 
 #define GATE_LIMITS_MAX 8 /* of one clause */
-
-const struct prf_gate_metric prf_gate_own[] = {
-    {"stopwatch", "wall_time", "ns"},
-    {"stopwatch", "cpu_time", "ns"},
-    {"call", "wall_time", "ns"},
-    {"callgraph", "wall_time", "ns"},
-    {"line", "wall_time", "ns"},
-    {"memory-line", "wall_time", "ns"},
-    {"tracer", "wall_time", "ns"},
-    {"tracer", "events", "count"},
-    {"tracemalloc", "peak", "bytes"},
-    {"tracemalloc", "current", "bytes"},
-    {"memory-time", "peak", "bytes"},
-    {"memory-time", "start", "bytes"},
-    {"memory-time", "end", "bytes"},
-    {"memory-time", "increment", "bytes"},
-    {"memory-time", "mean", "bytes"},
-    {"instructions", "instructions", "count"},
-    {"instructions", "data_reads", "count"},
-    {"instructions", "data_writes", "count"},
-    {"instructions", "l1_misses", "count"},
-    {"instructions", "ll_misses", "count"},
-    {"instructions", "estimated_cycles", "count"},
-};
-const size_t prf_gate_n_own = sizeof prf_gate_own / sizeof *prf_gate_own;
-
-/* Short names. A profiler that hooks every call makes the time its own, so a plain
-   "wall_time" is never judged on what that measured. */
-static const struct gate_short {
-    const char *name;
-    const char *profiler; /* NULL: any */
-    const char *metric;
-} gate_shorts[] = {
-    {"wall_time", "stopwatch", "wall_time"},
-    {"cpu_time", "stopwatch", "cpu_time"},
-    {"peak_memory", NULL, "peak"},
-};
-#define N_SHORTS (sizeof gate_shorts / sizeof *gate_shorts)
-
-/* Equal, '_' and '-' being the same, up to `len` bytes of `a`? */
-static bool
-gate_same(const char *a, size_t len, const char *b)
-{
-    for (size_t i = 0; i < len; i++) {
-        if (b[i] == '\0' || (a[i] == '_' ? '-' : a[i]) != (b[i] == '_' ? '-' : b[i])) {
-            return false;
-        }
-    }
-    return b[len] == '\0';
-}
-
-/* Does a name mean the metric? 2: exactly, with its profiler. */
-static int
-gate_means(const char *name, const char *profiler, const char *metric)
-{
-    const char *dot = strchr(name, '.');
-    bool limited = false;
-    if (dot != NULL) {
-        return gate_same(name, (size_t)(dot - name), profiler) &&
-                       gate_same(dot + 1, strlen(dot + 1), metric)
-                   ? 2
-                   : 0;
-    }
-    for (size_t i = 0; i < N_SHORTS; i++) {
-        const struct gate_short *s = &gate_shorts[i];
-        if (gate_same(name, strlen(name), s->name)) {
-            limited |= s->profiler != NULL;
-            if (strcmp(metric, s->metric) == 0 &&
-                (s->profiler == NULL || strcmp(profiler, s->profiler) == 0)) {
-                return 1;
-            }
-        }
-    }
-    return !limited && gate_same(name, strlen(name), metric);
-}
 
 /* --- limits of a clause ------------------------------------------------------------
  */
@@ -155,11 +80,12 @@ gate_near_metric(const char *name, const char *profiler, size_t len,
 {
     const char *names[GATE_NAMES_MAX];
     size_t n = 0;
-    for (size_t i = 0; profiler == NULL && i < N_SHORTS; i++) {
-        names[n++] = gate_shorts[i].name;
+    for (size_t i = 0; profiler == NULL && i < prf_gate_n_shorts; i++) {
+        names[n++] = prf_gate_shorts[i].name;
     }
     for (size_t i = 0; i < known->n && n < GATE_NAMES_MAX; i++) {
-        if (profiler == NULL || gate_same(profiler, len, known->metrics[i].profiler)) {
+        if (profiler == NULL ||
+            prf_gate_same(profiler, len, known->metrics[i].profiler)) {
             names[n++] = known->metrics[i].name;
         }
     }
@@ -185,7 +111,7 @@ gate_check_exact(const char *name, size_t len, const struct prf_gate_known *know
     size_t n = known->n < GATE_NAMES_MAX ? known->n : GATE_NAMES_MAX;
     for (size_t i = 0; i < n; i++) {
         profilers[i] = known->metrics[i].profiler;
-        found |= gate_same(name, len, profilers[i]);
+        found |= prf_gate_same(name, len, profilers[i]);
     }
     if (found) {
         snprintf(what, sizeof what, "'%.*s' does not measure '%s'", (int)len, name,
@@ -232,8 +158,8 @@ gate_check_clause(const char *name, const json_t *value,
     char buf[32];
     int rc = 0;
     for (size_t k = 0; k < known->n; k++) {
-        n_meant +=
-            gate_means(name, known->metrics[k].profiler, known->metrics[k].name) > 0;
+        n_meant += prf_gate_means(name, known->metrics[k].profiler,
+                                  known->metrics[k].name) > 0;
     }
     if (n_meant == 0) {
         rc = gate_check_name(name, known, err);
@@ -248,7 +174,7 @@ gate_check_clause(const char *name, const json_t *value,
         rc = gate_parse(name, gate_at(value, i), &limit, buf, err);
         for (size_t k = 0; rc == 0 && k < known->n; k++) {
             const struct prf_gate_metric *m = &known->metrics[k];
-            if (gate_means(name, m->profiler, m->name) > 0 &&
+            if (prf_gate_means(name, m->profiler, m->name) > 0 &&
                 prf_limit_fits(&limit, m->unit, &why) < 0) {
                 rc = prf_fail(err, PRF_EUSAGE, "'%s': %s", name, why.text);
             }
@@ -273,14 +199,6 @@ prf_gate_check_budget(const json_t *budget, const struct prf_gate_known *known,
     return 0;
 }
 
-/* A key without '/', ':' or '*' matches no case: tracemalloc.peak = "64 MB", unquoted,
-   is the table "tracemalloc" to TOML. */
-static bool
-gate_is_profiler(const char *key)
-{
-    return strpbrk(key, "/:*?[.") == NULL;
-}
-
 static int
 gate_check_keys(const json_t *table, const char *prefix,
                 const struct prf_gate_known *known, bool nested, struct prf_error *err)
@@ -293,8 +211,8 @@ gate_check_keys(const json_t *table, const char *prefix,
         int rc = 0;
         prf_strbuf_addf(&name, "%s%s%s", prefix, *prefix == '\0' ? "" : ".", key);
         if (json_is_object(value) && !nested) {
-            rc = gate_check_keys(value, gate_is_profiler(key) ? key : "", known, true,
-                                 err);
+            rc = gate_check_keys(value, prf_gate_is_profiler(key) ? key : "", known,
+                                 true, err);
         } else {
             rc = gate_check_clause(prf_strbuf_text(&name), value, known, err);
         }
@@ -351,7 +269,7 @@ gate_look(const struct prf_gate_subject *s, const json_t *table, const char *sou
     json_object_foreach((json_t *)table, name, value)
     {
         int means =
-            json_is_object(value) ? 0 : gate_means(name, s->profiler, s->metric);
+            json_is_object(value) ? 0 : prf_gate_means(name, s->profiler, s->metric);
         if (means > 0) {
             gate_offer(found,
                        &(struct gate_found){name, source, value, 2 * level + means});
@@ -366,26 +284,15 @@ gate_look_profiler(const struct prf_gate_subject *s, const char *profiler,
 {
     const char *name;
     json_t *value;
-    if (!gate_same(profiler, strlen(profiler), s->profiler)) {
+    if (!prf_gate_same(profiler, strlen(profiler), s->profiler)) {
         return;
     }
     json_object_foreach((json_t *)table, name, value)
     {
-        if (gate_same(name, strlen(name), s->metric)) {
+        if (prf_gate_same(name, strlen(name), s->metric)) {
             gate_offer(found, &(struct gate_found){name, PRF_GATE_TABLE, value, 2});
         }
     }
-}
-
-/* A pattern of the shell, a whole id, or the beginning of one as targets have it. */
-static bool
-gate_matches(const char *pattern, const char *case_id)
-{
-    size_t n = strlen(pattern);
-    bool begins = n > 0 && strncmp(case_id, pattern, n) == 0;
-    return (begins && (case_id[n] == '\0' || case_id[n] == '[' ||
-                       strncmp(case_id + n, "::", 2) == 0 || pattern[n - 1] == '/')) ||
-           fnmatch(pattern, case_id, 0) == 0;
 }
 
 static struct gate_found
@@ -398,9 +305,9 @@ gate_find(const struct prf_gate_subject *s)
     gate_look(s, s->table, PRF_GATE_TABLE, level, &found);
     json_object_foreach((json_t *)s->table, key, value)
     {
-        if (json_is_object(value) && gate_is_profiler(key)) {
+        if (json_is_object(value) && prf_gate_is_profiler(key)) {
             gate_look_profiler(s, key, value, &found);
-        } else if (json_is_object(value) && gate_matches(key, s->case_id)) {
+        } else if (json_is_object(value) && prf_gate_matches(key, s->case_id)) {
             gate_look(s, value, PRF_GATE_TABLE, ++level, &found);
         }
     }
@@ -589,12 +496,32 @@ gate_uncompared(const struct prf_compared *item)
     return item->why != NULL ? item->why : why[item->uncompared];
 }
 
+/* Of what has no base only absolute clauses say something. */
 static int
-gate_judge_item(struct prf_comparison *comparison, struct prf_compared *item,
-                const json_t *table, struct prf_error *err)
+gate_judge_alone(struct prf_comparison *comparison, struct prf_compared *item,
+                 const json_t *table, const json_t *budget, struct prf_error *err)
+{
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < item->n_alone; i++) {
+        const struct prf_alone *alone = &item->alone[i];
+        double median = alone->median;
+        struct prf_gate_subject s = gate_subject(item, table, budget);
+        s.metric = alone->metric;
+        s.unit = alone->unit;
+        s.better = alone->better;
+        const struct prf_summary summary = {
+            .n = alone->n, .median = median, .ci_low = median, .ci_high = median};
+        rc = prf_gate_judge_summary(&s, &summary, &comparison->arena, &item->clauses,
+                                    &item->n_clauses, err);
+    }
+    return rc;
+}
+
+static int
+gate_judge_change(struct prf_comparison *comparison, struct prf_compared *item,
+                  const json_t *table, const json_t *budget, struct prf_error *err)
 {
     const struct prf_change *c = &item->change;
-    json_t *budget = gate_budget(item);
     struct prf_gate_subject s = gate_subject(item, table, budget);
     /* The median of processes: how sure it is, is not known. */
     struct prf_summary next = {
@@ -605,12 +532,8 @@ gate_judge_item(struct prf_comparison *comparison, struct prf_compared *item,
         .summary = c->n_next > 0 ? &next : NULL,
         .uncompared = gate_uncompared(item),
     };
-    item->clauses = NULL;
-    item->n_clauses = 0;
-    int rc = gate_judge_clauses(&g, &comparison->arena, &item->clauses,
-                                &item->n_clauses, err);
-    json_decref(budget);
-    return rc;
+    return gate_judge_clauses(&g, &comparison->arena, &item->clauses, &item->n_clauses,
+                              err);
 }
 
 int
@@ -620,9 +543,15 @@ prf_gate_judge(struct prf_comparison *comparison, const json_t *table,
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < comparison->n; i++) {
         struct prf_compared *item = &comparison->items[i];
-        if (item->metric != NULL && item->uncompared != PRF_ONLY_BASE) {
-            rc = gate_judge_item(comparison, item, table, err);
+        json_t *budget = gate_budget(item);
+        item->clauses = NULL;
+        item->n_clauses = 0;
+        if (item->n_alone > 0) {
+            rc = gate_judge_alone(comparison, item, table, budget, err);
+        } else if (item->metric != NULL && item->uncompared != PRF_ONLY_BASE) {
+            rc = gate_judge_change(comparison, item, table, budget, err);
         }
+        json_decref(budget);
     }
     return rc;
 }

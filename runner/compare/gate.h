@@ -73,4 +73,10 @@ int prf_gate_thresholds(struct prf_comparison *comparison, const json_t *table,
 int prf_gate_judge(struct prf_comparison *comparison, const json_t *table,
                    struct prf_error *err);
 
+/* Add to the warnings the clauses that say nothing, since of the cases that they are
+   for no metric of that name was measured. Cases that failed are left out: that is
+   said already. Items are by case. PRF_ENOMEM. */
+int prf_gate_warn(struct prf_comparison *comparison, const json_t *table,
+                  struct prf_error *err);
+
 #endif

@@ -30,6 +30,14 @@ prf_change_detectable(const struct prf_change *change, double alpha, double thre
     return expm1(fmax(level, log1p(fmax(threshold, 0.0))) + power);
 }
 
+double
+prf_change_threshold(const struct prf_change_rules *rules, const char *unit)
+{
+    bool counts = unit != NULL && strcmp(unit, "count") == 0;
+    return counts && rules->threshold_count > 0.0 ? rules->threshold_count
+                                                  : rules->threshold;
+}
+
 bool
 prf_change_is_time(const char *unit)
 {
@@ -198,7 +206,7 @@ look_within(const struct prf_change *change, double level, double threshold)
 
 static enum prf_verdict
 look_verdict(const struct prf_change *change, const struct prf_change_rules *rules,
-             size_t n_cases)
+             double threshold, size_t n_cases)
 {
     size_t fewest = change->processes_base < change->processes_next
                         ? change->processes_base
@@ -208,18 +216,18 @@ look_verdict(const struct prf_change *change, const struct prf_change_rules *rul
     double level = rules->alpha / 2.0 / (double)(n_cases > 0 ? n_cases : 1) / looks;
     bool within;
     if (change->exact) {
-        return verdict_of(change, rules->alpha, rules->threshold);
+        return verdict_of(change, rules->alpha, threshold);
     }
     if (!now) {
         return PRF_VERDICT_INCONCLUSIVE;
     }
-    within = look_within(change, LOOK_SAME_ALPHA / looks, rules->threshold);
+    within = look_within(change, LOOK_SAME_ALPHA / looks, threshold);
     if (change->p_verdict < level && verdict_excludes_one(change)) {
         /* Smaller than the threshold as it looks now: it may still turn out larger, so
            stop only when that is excluded. */
-        return verdict_reaches(change, rules->threshold) ? verdict_direction(change)
-               : within                                  ? PRF_VERDICT_WITHIN_NOISE
-                                                         : PRF_VERDICT_INCONCLUSIVE;
+        return verdict_reaches(change, threshold) ? verdict_direction(change)
+               : within                           ? PRF_VERDICT_WITHIN_NOISE
+                                                  : PRF_VERDICT_INCONCLUSIVE;
     }
     return within ? PRF_VERDICT_SAME : PRF_VERDICT_INCONCLUSIVE;
 }
@@ -233,7 +241,8 @@ prf_change_look(const struct prf_side_values *base, const struct prf_side_values
     int rc = prf_change_measure(base, next, metric, rules, out, err);
     if (rc == 0) {
         out->looked = true;
-        out->verdict = look_verdict(out, rules, n_cases);
+        out->verdict = look_verdict(out, rules,
+                                    prf_change_threshold(rules, metric->unit), n_cases);
     }
     return rc;
 }

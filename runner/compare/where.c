@@ -178,9 +178,10 @@ where_split(const struct prf_amount *a, struct prf_where *out)
     if (!a->on[PRF_DIFF_BASE] || !a->on[PRF_DIFF_NEXT]) {
         out->kinds = a->on[PRF_DIFF_BASE] ? PRF_SITE_GONE : PRF_SITE_NEW;
         out->by_calls = difference;
-    } else if (out->calls_base > 0 && where_calls_differ(a)) {
-        out->by_calls =
-            (out->calls_next - out->calls_base) * (out->base / out->calls_base);
+    } else if (out->calls_base > 0 && out->calls_next > 0 && where_calls_differ(a)) {
+        double each = out->calls_next > out->calls_base ? out->next / out->calls_next
+                                                        : out->base / out->calls_base;
+        out->by_calls = (out->calls_next - out->calls_base) * each;
     }
     out->by_cost = difference - out->by_calls;
     double both = fabs(out->by_calls) + fabs(out->by_cost);

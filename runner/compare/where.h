@@ -32,10 +32,11 @@ struct prf_where_request {
 
    Costs and calls are medians over the results of a side. The difference is split as
 
-       by_calls = (calls_next - calls_base) * base / calls_base
-       by_cost  = (next - base) - by_calls
-                = calls_next * (next / calls_next - base / calls_base)
+       by_calls = (calls_next - calls_base) * cost of a call on the side with more
+       by_cost  = min(calls_next, calls_base) * (next / calls_next - base / calls_base)
+                = (next - base) - by_calls
 
+   so that the calls that only one side has are told at what they cost there.
    where all of what is new or gone is by_calls, and all of it by_cost where calls are
    not known. `kinds` has a part when it is a tenth of both or more.
 

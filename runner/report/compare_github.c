@@ -52,6 +52,11 @@ github_put_command(FILE *out, const char *command, const struct prf_compared *it
 static void
 github_add_where(struct prf_strbuf *sb, const struct prf_compared *item)
 {
+    if (item->n_where > 0) {
+        prf_strbuf_adds(sb, "\n");
+        prf_words_add_teller(sb, item);
+        prf_strbuf_addc(sb, ':');
+    }
     for (size_t i = 0; i < item->n_where && i < 3; i++) {
         prf_strbuf_adds(sb, "\n");
         prf_words_add_place(sb, &item->where[i]);

@@ -33,6 +33,7 @@ json_rules(struct prf_jsonout *js, const struct prf_change_rules *rules)
 {
     prf_json_open(js, "rules", '{');
     prf_json_double(js, "threshold", rules->threshold);
+    prf_json_double(js, "threshold_count", prf_change_threshold(rules, "count"));
     prf_json_double(js, "alpha", rules->alpha);
     prf_json_uint(js, "seed", rules->seed);
     prf_json_close(js, '}');

@@ -60,8 +60,13 @@ junit_add_text(struct prf_strbuf *sb, const struct junit_group *group, bool wher
             prf_strbuf_adds(sb, "\n  ");
             prf_words_add_clause(sb, &item->clauses[k]);
         }
-        for (size_t k = 0; where && k < item->n_where; k++) {
+        if (where && item->n_where > 0) {
             prf_strbuf_adds(sb, "\n  ");
+            prf_words_add_teller(sb, item);
+            prf_strbuf_addc(sb, ':');
+        }
+        for (size_t k = 0; where && k < item->n_where; k++) {
+            prf_strbuf_adds(sb, "\n    ");
             prf_words_add_place(sb, &item->where[k]);
             prf_strbuf_addc(sb, ' ');
             prf_words_add_where(sb, &item->where[k]);

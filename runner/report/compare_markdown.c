@@ -189,7 +189,10 @@ markdown_put_where(struct markdown_file *file, const struct prf_compared *item)
     fputs("\n**", file->out);
     markdown_put(file, item->case_id);
     fputs("** ", file->out);
-    markdown_put(file, item->metric);
+    struct prf_strbuf teller = PRF_STRBUF_INIT;
+    prf_strbuf_addf(&teller, "%s: ", item->metric);
+    prf_words_add_teller(&teller, item);
+    markdown_put_words(file, &teller);
     fputs(":\n", file->out);
     size_t n = item->n_where < MARKDOWN_WHERE ? item->n_where : MARKDOWN_WHERE;
     for (size_t i = 0; i < n; i++) {

@@ -325,6 +325,19 @@ text_put_head(const struct prf_text *text, const struct prf_comparison *comparis
     }
 }
 
+/* Is there something with a common threshold of its own? */
+static bool
+text_has_counts(const struct prf_comparison *comparison)
+{
+    const struct prf_change_rules *rules = &comparison->rules;
+    bool found = false;
+    for (size_t i = 0; i < comparison->n; i++) {
+        found |=
+            prf_change_threshold(rules, comparison->items[i].unit) != rules->threshold;
+    }
+    return found;
+}
+
 static void
 text_put_foot(const struct prf_text *text, const struct prf_comparison *comparison,
               const struct prf_compare_report_options *options)
@@ -345,10 +358,13 @@ text_put_foot(const struct prf_text *text, const struct prf_comparison *comparis
         fprintf(text->out, "%zu of %zu are listed (--only-changed)\n", options->n,
                 comparison->n);
     }
-    fprintf(text->out,
-            "changes below %.3g%% are not reported, at most %.3g%% of what is may be "
-            "chance\n",
-            100.0 * rules->threshold, 100.0 * rules->alpha);
+    fprintf(text->out, "changes below %.3g%%", 100.0 * rules->threshold);
+    if (text_has_counts(comparison)) {
+        fprintf(text->out, " (of counts %.3g%%)",
+                100.0 * prf_change_threshold(rules, "count"));
+    }
+    fprintf(text->out, " are not reported, at most %.3g%% of what is may be chance\n",
+            100.0 * rules->alpha);
     if (comparison->measured) {
         fprintf(text->out, "measured alternately for %.1f s%s\n",
                 (double)comparison->measured_ns / 1e9,

@@ -94,11 +94,10 @@ prf_compare_text_where(const struct prf_text *text, const struct prf_compared *i
     size_t n = text->style->verbosity > 0 || item->n_where < WHERE_ROWS ? item->n_where
                                                                         : WHERE_ROWS;
     if (n > 0) {
-        fputs("    where", text->out);
-        if (item->where_profiler != NULL) {
-            fprintf(text->out, ", as %s has it", item->where_profiler);
-        }
-        fputs(":\n", text->out);
+        struct prf_strbuf teller = PRF_STRBUF_INIT;
+        prf_words_add_teller(&teller, item);
+        fprintf(text->out, "    %s:\n", prf_strbuf_text(&teller));
+        prf_strbuf_release(&teller);
     }
     for (size_t i = 0; i < n; i++) {
         where_put(text, &item->where[i]);

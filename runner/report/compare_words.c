@@ -247,6 +247,15 @@ prf_words_add_where(struct prf_strbuf *sb, const struct prf_where *w)
 }
 
 void
+prf_words_add_teller(struct prf_strbuf *sb, const struct prf_compared *item)
+{
+    prf_strbuf_adds(sb, "where");
+    if (item->where_profiler != NULL) {
+        prf_strbuf_addf(sb, ", as %s has it", item->where_profiler);
+    }
+}
+
+void
 prf_words_add_side(struct prf_strbuf *sb, const struct prf_compared_side *side)
 {
     prf_strbuf_adds(sb, side->name != NULL ? side->name : "?");

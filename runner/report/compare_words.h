@@ -52,6 +52,9 @@ void prf_words_add_place(struct prf_strbuf *sb, const struct prf_where *where);
 /* "1.000 ms -> 1.500 ms: called more often (10 -> 15) +0.300 ms, ..." */
 void prf_words_add_where(struct prf_strbuf *sb, const struct prf_where *where);
 
+/* "where", "where, as call has it" when another profiler told it. */
+void prf_words_add_teller(struct prf_strbuf *sb, const struct prf_compared *item);
+
 /* "main~3 (3f2a1bc9d0, Sort in place)" */
 void prf_words_add_side(struct prf_strbuf *sb, const struct prf_compared_side *side);
 

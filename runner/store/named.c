@@ -94,14 +94,19 @@ named_has_tree(const struct prf_dirty_tree *trees, size_t n, const char *tree)
 }
 
 /* A walk through the runs from the newest on: the tree that is asked for is seldom far
-   back, and a run costs 1 us. */
+   back, and a run costs 1 us. A tree that was kept and is measured again, in a checkout
+   (no branch, another root), keeps its place: "compare --run wip~1 wip" shall not
+   change what these words mean. */
 int
 prf_sqlite_dirty_trees(struct prf_store *store, size_t max, struct prf_arena *arena,
                        struct prf_dirty_tree **out, size_t *n, struct prf_error *err)
 {
     static const char sql[] =
         "SELECT c.tree, c.id, r.id FROM run r CROSS JOIN commit_ c ON c.key = r.commit_"
-        " WHERE c.dirty AND c.tree IS NOT NULL ORDER BY r.id DESC";
+        " WHERE c.dirty AND c.tree IS NOT NULL AND (c.branch IS NOT NULL OR NOT EXISTS"
+        " (SELECT 1 FROM commit_ c2 JOIN run r2 ON r2.commit_ = c2.key WHERE"
+        " c2.tree = c.tree AND c2.dirty AND c2.root IS NOT c.root AND r2.id < r.id))"
+        " ORDER BY r.id DESC";
     struct prf_sqlite *s = (struct prf_sqlite *)store;
     struct prf_loader l = {.arena = arena};
     int rc = 0;

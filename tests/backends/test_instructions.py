@@ -18,12 +18,12 @@ FOLDER = pathlib.Path(__file__).resolve().parent
 pytestmark = pytest.mark.skipif(WHY is not None, reason=f"unavailable: {WHY}")
 
 PROGRAM = """
-import json, sys
+import itertools, json, sys
 sys.path.insert(0, {folder!r})
 from host_tools import profile
 
 def loop(n):
-    for _ in range(n):
+    for _ in itertools.repeat(None, n):  # numbers would be allocated, now here, now there
         pass
 
 def recursion(n):
@@ -107,7 +107,7 @@ def test_repeats_are_identical(facts, tmp_path_factory):
 def test_rounds_are_samples(facts):
     samples = values(facts["rounds"])
     assert len(samples) == 4
-    assert samples[2] == samples[3]  # all caches of the interpreter are warm then
+    assert abs(samples[2] - samples[3]) <= 0.002 * samples[3]  # caches are warm then
 
 
 def test_without_warmup_it_takes_more(facts):

@@ -87,7 +87,8 @@ class Stored:
                        " VALUES (?, ?, ?, 'reason', 1, 'it went wrong')", key)
             return
         for position, (metric, samples) in enumerate(values.items()):
-            unit = "bytes" if "memory" in metric else "ns"
+            unit = "bytes" if "memory" in metric else (
+                "count" if "instructions" in metric else "ns")
             db.execute("INSERT INTO metric VALUES (?, ?, ?, ?, ?, ?, 1, 0)",
                        (*key, position, self.text(db, metric), self.text(db, unit)))
             db.execute("INSERT INTO sample VALUES (?, ?, ?, ?, ?)",

@@ -271,6 +271,50 @@ def test_compare(two_commits):
     assert items["d", None]["uncompared"] == "only-new"
 
 
+def test_what_has_no_base_is_judged_alone(two_commits):
+    """Absolute clauses of a new case hold; relative ones have nothing to hold against."""
+    two_commits.write("pyproject.toml", """
+[tool.pyprofiler.gate."m.py::M::profile_d"]
+peak_memory = ["+1%", ">= 1 B"]
+"tracemalloc.current" = "1 GB"
+""")
+    done = compare(two_commits, "-k", "profile_d or profile_b", "-v")
+    assert done.code == 6, done
+    assert "budget broken: peak_memory >= 1 B, is " in done.out
+    assert "budget kept: tracemalloc.current <= 1 GB" in done.out
+    assert "+1%" not in done.out and "1 budget broken" in done.out
+    [item] = [i for i in compare(two_commits, "--format", "json").json["items"]
+              if i["case"].endswith("_d")]
+    assert item["uncompared"] == "only-new"
+    assert names(item["clauses"]) == [("peak_memory >= 1 B", "broken"),
+                                      ("tracemalloc.current <= 1 GB", "kept")]
+    # though nothing was compared
+    done = compare(two_commits, "-k", "profile_d")
+    assert done.code == 6 and "1 new, 1 budget broken" in done.out, done
+    assert compare(two_commits, "-k", "profile_d", "--exit-zero").code == 5
+
+
+def test_what_was_not_measured_is_said(two_commits):
+    two_commits.write("pyproject.toml", """
+[tool.pyprofiler.gate]
+wall_time = "+3%"
+peak_memory = "1 GB"
+[tool.pyprofiler.gate.memory-time]
+mean = "1 GB"
+[tool.pyprofiler.gate."m.py::M::profile_b"]
+cpu_time = "1 s"
+[tool.pyprofiler.gate."other.py"]
+cpu_time = "1 s"
+""")
+    said = compare(two_commits, "--format", "json").json["warnings"]
+    end = "of [tool.pyprofiler.gate] was not measured, so it is not judged: m.py::M::profile_"
+    assert said == [f"'wall_time' {end}a and 3 more", f"'memory-time.mean' {end}a and 3 more",
+                    f"'cpu_time' {end}b"]
+    assert f"warning: 'wall_time' {end}a" in compare(two_commits).out
+    for part in ["-p", "tracemalloc"], ["-m", "peak"]:
+        assert compare(two_commits, *part, "--format", "json").json["warnings"] == []
+
+
 def test_the_table_gates_a_comparison(two_commits):
     two_commits.write("pyproject.toml", """
 [tool.pyprofiler.gate]
@@ -328,8 +372,9 @@ def test_github(two_commits):
     compare(two_commits, env={"GITHUB_STEP_SUMMARY": str(summary)})
     assert summary.read_text() == text
     done = compare(two_commits, "--format", "github",
-                   env={"GITHUB_STEP_SUMMARY": "/proc/none/summary.md"})
+                   "-o", "report.txt", env={"GITHUB_STEP_SUMMARY": "/proc/none/summary.md"})
     assert done.code == 3 and "GITHUB_STEP_SUMMARY" in done.err, done
+    assert "::error " in (two_commits.path / "report.txt").read_text()
 
 
 def test_own_metrics_are_those_of_the_profilers(project):

@@ -236,7 +236,7 @@ def test_changed_work_tree(slower):
     tree = done.json["new"]["tree"]
     assert tree == done.json["base"]["tree"]
     assert "both sides are the same runs" in done.json["warnings"]
-    slower.write("calls.py", CASE.format(n=200))
+    slower.write("calls.py", CASE.format(n=2000))  # of another size: no stale .pyc
     slower.run("calls.py", "stopwatch", "--quick")
     done = slower.run("pyprofiler", "compare", "wip~1", "wip", "--format=json")
     assert done.json["base"]["tree"] == tree != done.json["new"]["tree"]
@@ -413,6 +413,26 @@ def test_threshold(slower):
     assert item["verdict"] == "slower"
 
 
+def test_threshold_of_counts(history):
+    """Machine instructions: a change of code layout is no news, 0.6 % are."""
+    for commit, count in zip(history.commits, (1e6, 1.004e6, 1.01e6)):
+        history.stored.run({(A, "instructions"): {"instructions": [count]}}, commit=commit)
+    [item] = items(history, "HEAD~2", "HEAD~1")
+    assert item["verdict"] == "within-noise" and item["threshold"] == 0.005
+    [item] = items(history, "HEAD~1", code=6)
+    assert item["verdict"] == "slower" and item["exact"] is True
+    assert "changes below 2% (of counts 0.5%)" in compare(history, "HEAD~1", code=6).out
+    [item] = items(history, "HEAD~1", "--threshold", "1%")
+    assert item["verdict"] == "within-noise" and item["threshold"] == 0.01
+    assert "of counts" not in compare(history, "HEAD~1", "--threshold", "1%", code=0).out
+    history.write("pyproject.toml", "[tool.pyprofiler]\nthreshold = '2%'\n")
+    [item] = items(history, "HEAD~1", "HEAD")
+    assert item["threshold"] == 0.02
+    history.write("pyproject.toml", "[tool.pyprofiler.gate]\ninstructions = '+0.1%'\n")
+    found = items(history, "HEAD~2", "HEAD~1", code=6)
+    assert found[0]["verdict"] == "slower" and found[0]["threshold"] == 0.001
+
+
 def test_threshold_of_the_table(slower):
     slower.write("pyproject.toml", '[tool.pyprofiler]\nthreshold = "20%"\n')
     slower.git("add", "-A")
@@ -477,6 +497,23 @@ def test_a_metric_on_one_side(history):
     found = {(i["case"], i["metric"]): i for i in items(history, base, new)}
     assert found[B, "peak_memory"]["uncompared"] == "only-new"
     assert found[B, "wall_time"]["verdict"] == "same"
+
+
+def test_values_that_are_none(history):
+    """Of one metric no numbers: the others have their verdicts."""
+    nan, inf = float("nan"), float("inf")
+    cases = {"a.py::A::both": ([nan] * 3, []), "a.py::A::base": ([inf, nan], [1.0, 2.0]),
+             "a.py::A::next": ([1.0], [nan]), "a.py::A::some": ([1e6] * 5, [nan, 2e6, 2e6])}
+    for side in 0, 1:
+        for _ in range(5):
+            history.stored.run({name: {"wall_time": of[side]} for name, of in cases.items()},
+                               commit=history.commits[1 + side])
+    found = {i["case"][9:]: i for i in items(history, "HEAD~1", code=6)}
+    assert {k: v["uncompared"] for k, v in found.items()} == {
+        "both": "not-measured", "base": "only-new", "next": "only-base", "some": None}
+    assert found["both"]["why"] == "neither side has values of it"
+    assert found["base"]["why"] == "the base has no values of it"
+    assert found["some"]["verdict"] == "slower" and found["some"]["n"] == [25, 10]
 
 
 def test_nothing_in_common(history):

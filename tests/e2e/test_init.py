@@ -215,6 +215,14 @@ def test_targets_of_their_own(shop, name):
     assert "compare --run HEAD~1" in make(shop, "-n", "profile-gate")
 
 
+def test_a_makefile_without_tabs(shop):
+    """Ours is read with their prefix of recipes, and may not break their targets."""
+    shop.write("Makefile", ".RECIPEPREFIX = >\nall:\n> @echo theirs\n")
+    init(shop)
+    assert make(shop, "all").strip() == "theirs"
+    assert "run profiling" in make(shop, "-n", "profile")
+
+
 def test_variables_of_the_makefile_are_theirs(shop):
     shop.write("Makefile", "BASE := theirs\nARGS := theirs\n")
     init(shop)

@@ -10,7 +10,7 @@ SOURCE = pathlib.Path(__file__).resolve().parents[2]
 
 # All that the checks of the Makefile call; each answers that it is there.
 CHECKED = ["cc", "cmake", "ninja", "pkg-config", "git", "go-md2man",
-           "dot", "callgrind_annotate"]
+           "dot", "valgrind"]
 
 
 @pytest.fixture

@@ -391,7 +391,7 @@ github_annotates(void **state)
     assert_contains(text, "::error file=cases/sort.py,line=7,title=cases/sort.py%3A%3A"
                           "Sorting%3A%3Aprofile_a stopwatch::wall_time 1.000 ms -> "
                           "1.071 ms, +7.1%25 (+5.9%25 to +8.3%25): slower, the case's "
-                          "own source changed%0Asort.py:12 Sorter.sort");
+                          "own source changed%0Awhere:%0Asort.py:12 Sorter.sort");
     assert_contains(text,
                     "::error file=cases/sort.py,line=7,title=cases/sort.py%3A%3A"
                     "Sorting%3A%3Aprofile_a stopwatch::budget broken: wall_time <= "
@@ -401,6 +401,39 @@ github_annotates(void **state)
                           "Sorting%3A%3Aprofile_b");
     assert_contains(text, "profile_i stopwatch::not compared: crashed (SIGSEGV)\n");
     assert_lacks(text, "profile_c");
+    free(text);
+}
+
+static void
+another_profiler_is_named(void **state)
+{
+    (void)state;
+    static const char *const people[] = {"text", "markdown", "junit", "github"};
+    items[0].where_profiler = "call";
+    for (size_t i = 0; i < sizeof people / sizeof *people; i++) {
+        char *text = write_as(people[i], &plain, true);
+        assert_contains(text, "where, as call has it:");
+        free(text);
+        text = write_as(people[i], &plain, false);
+        assert_lacks(text, "as call has it");
+        free(text);
+    }
+}
+
+static void
+counts_have_their_threshold(void **state)
+{
+    (void)state;
+    comparison.rules.threshold_count = 0.005;
+    char *text = write_as("text", &plain, false);
+    assert_contains(text, "changes below 2% are not reported");
+    free(text);
+    items[1].unit = "count";
+    text = write_as("text", &plain, false);
+    assert_contains(text, "changes below 2% (of counts 0.5%) are not reported");
+    free(text);
+    text = write_as("json", &plain, false);
+    assert_contains(text, "\"threshold_count\"");
     free(text);
 }
 
@@ -483,6 +516,8 @@ main(void)
         cmocka_unit_test_setup(markdown_puts_changes_first, make),
         cmocka_unit_test_setup(junit_counts, make),
         cmocka_unit_test_setup(github_annotates, make),
+        cmocka_unit_test_setup(another_profiler_is_named, make),
+        cmocka_unit_test_setup(counts_have_their_threshold, make),
         cmocka_unit_test_setup(nothing_escapes, make),
         cmocka_unit_test_setup(nothing_is_a_document, make),
     };

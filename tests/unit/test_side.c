@@ -52,6 +52,7 @@ struct where {
     const char *commit, *tree;
     bool dirty;
     const char *fingerprint, *version;
+    const char *root, *branch;
 };
 
 static void
@@ -61,7 +62,11 @@ add_run(const char *id, struct where w)
     struct prf_run run = {
         .id = id,
         .duration_ns = 1,
-        .commit = {.id = w.commit, .tree = w.tree, .dirty = w.dirty},
+        .commit = {.id = w.commit,
+                   .tree = w.tree,
+                   .dirty = w.dirty,
+                   .root = w.root,
+                   .branch = w.branch},
         .python = {.version = w.version == NULL ? "3.11.2" : w.version,
                    .executable = id, /* another venv is another row, not another side */
                    .host = "embed"},
@@ -377,6 +382,35 @@ test_dirty_trees(void **state)
     prf_arena_release(&arena);
 }
 
+/* Kept trees keep their places when they are measured again in a checkout; a run in the
+   work tree makes one the newest. */
+static void
+test_dirty_trees_measured_again(void **state)
+{
+    (void)state;
+    struct prf_arena arena = {0};
+    struct prf_dirty_tree *trees = NULL;
+    size_t n = 0;
+    struct where old = {COMMIT_A, TREE_DIRTY, .dirty = true, .root = "/home/p"};
+    struct where newer = {COMMIT_A, TREE_B, .dirty = true, .root = "/home/p"};
+    add_run("run-1", old);
+    add_run("run-2", newer);
+    newer.root = old.root = "/tmp/1";
+    add_run("run-3", newer);
+    add_run("run-4", old);
+    assert_int_equal(prf_store_dirty_trees(store, 4, &arena, &trees, &n, NULL), 0);
+    assert_int_equal(n, 2);
+    assert_string_equal(trees[0].tree, TREE_B);
+    assert_string_equal(trees[1].tree, TREE_DIRTY);
+    old.root = "/home/p";
+    old.branch = "main";
+    add_run("run-5", old);
+    assert_int_equal(prf_store_dirty_trees(store, 4, &arena, &trees, &n, NULL), 0);
+    assert_int_equal(n, 2);
+    assert_string_equal(trees[0].tree, TREE_DIRTY);
+    prf_arena_release(&arena);
+}
+
 /* --- noise between processes -------------------------------------------------------
  */
 
@@ -446,6 +480,7 @@ main(void)
         TEST(test_find_run),
         TEST(test_baselines),
         TEST(test_dirty_trees),
+        TEST(test_dirty_trees_measured_again),
         cmocka_unit_test(test_median),
         cmocka_unit_test(test_between),
     };
