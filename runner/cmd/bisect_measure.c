@@ -352,6 +352,7 @@ out:
 struct reuse_value {
     size_t index; /* PRF_SEARCH_GOOD, or of the commit */
     double value;
+    size_t n; /* samples it is of */
     int64_t started_ns;
     bool used;
 };
@@ -411,8 +412,15 @@ reuse_take(const struct prf_point *p, void *arg)
     r->values = grown;
     r->values[r->n++] =
         (struct reuse_value){index, measure_reduce(p->samples, p->n_samples, r->metric),
-                             p->started_ns, false};
+                             p->n_samples, p->started_ns, false};
     return 0;
+}
+
+/* The lowest of many is lower than that of few. */
+static bool
+reuse_as_long(const struct reuse_value *a, const struct reuse_value *b)
+{
+    return a->n <= 2 * b->n && b->n <= 2 * a->n;
 }
 
 /* The good one measured nearest to `value` that no other one has. */
@@ -425,7 +433,8 @@ reuse_nearest(struct reuse *r, const struct reuse_value *value)
         struct reuse_value *v = &r->values[i];
         int64_t distance = v->started_ns - value->started_ns;
         distance = distance < 0 ? -distance : distance;
-        if (v->index == PRF_SEARCH_GOOD && !v->used && distance < best_ns) {
+        if (v->index == PRF_SEARCH_GOOD && !v->used && distance < best_ns &&
+            reuse_as_long(v, value)) {
             best = v;
             best_ns = distance;
         }

@@ -8,31 +8,15 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "path.h"
-
 int
 prf_scratch_open(struct prf_scratch *scratch, struct prf_error *err)
 {
     const char *tmp = getenv("TMPDIR");
-    char *folder =
-        prf_path_join(tmp == NULL || *tmp == '\0' ? "/tmp" : tmp, "pyprofiler-XXXXXX");
-    char *absolute = folder == NULL ? NULL : prf_path_absolute(folder);
-    free(folder);
-    *scratch = (struct prf_scratch){0};
-    if (absolute == NULL) {
-        return prf_fail(err, PRF_ENOMEM, "out of memory");
-    }
-    if (mkdtemp(absolute) == NULL) {
-        int rc =
-            prf_fail(err, PRF_EIO,
-                     "cannot make a temporary folder '%s': %s; set TMPDIR to a folder "
-                     "that can be written",
-                     absolute, strerror(errno));
-        free(absolute);
-        return rc;
-    }
-    scratch->folder = absolute;
-    return 0;
+    *scratch = (struct prf_scratch){.dir = {.lock = -1}};
+    int rc = prf_tempdir_open(&scratch->dir, tmp == NULL || *tmp == '\0' ? "/tmp" : tmp,
+                              "", err);
+    scratch->folder = scratch->dir.path;
+    return rc;
 }
 
 int
@@ -57,9 +41,6 @@ prf_scratch_file(struct prf_scratch *scratch, const char *kind, char **path,
 void
 prf_scratch_close(struct prf_scratch *scratch)
 {
-    if (scratch->folder != NULL) {
-        prf_path_remove_tree(scratch->folder);
-        free(scratch->folder);
-    }
+    prf_tempdir_remove(&scratch->dir);
     *scratch = (struct prf_scratch){0};
 }

@@ -6,12 +6,16 @@
 
 #include <pyprofiler/error.h>
 
+#include "tempdir.h"
+
 struct prf_scratch {
-    char *folder;
+    const char *folder; /* the dir's path */
+    struct prf_tempdir dir;
     unsigned n; /* files handed out, for their names */
 };
 
-/* Under $TMPDIR, readable by us only. PRF_EIO, PRF_ENOMEM. */
+/* Under $TMPDIR, readable by us only; what killed runs left there is removed. PRF_EIO,
+ * PRF_ENOMEM. */
 int prf_scratch_open(struct prf_scratch *scratch, struct prf_error *err);
 
 /* An empty new file `<n>.<kind>`, n always as long,

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <pyprofiler/protocol.h>
@@ -233,6 +234,22 @@ run_note_children(struct prf_measured *m, const struct prf_gathered *gathered,
     }
 }
 
+/* A recording that lacks its end because the disk is full looks as if the case had
+   ended the process. */
+static void
+run_note_full_disk(struct prf_result *r, const struct run_files *files)
+{
+    struct statvfs fs;
+    if (r->status == PRF_STATUS_CRASHED && r->signal == NULL &&
+        statvfs(files->recording, &fs) == 0 && fs.f_blocks > 0 && fs.f_bavail == 0) {
+        r->status = PRF_STATUS_ERROR;
+        r->reason = prf_result_text(r,
+                                    "no space left for '%s', so the recording is not "
+                                    "whole: set TMPDIR to a folder with room",
+                                    files->recording);
+    }
+}
+
 static void
 run_finish(struct prf_measured *m, const struct run_files *files,
            struct prf_outcome *outcome)
@@ -246,6 +263,7 @@ run_finish(struct prf_measured *m, const struct run_files *files,
     run_note_children(m, &gathered, &err);
     outcome->fault = prf_captured_read(&r->arena, files->fault, &cut);
     prf_judge(r, outcome);
+    run_note_full_disk(r, files);
     r->output = prf_captured_read(&r->arena, files->output, &cut);
     if (cut) {
         prf_result_note(r, "the output was cut after 1 MiB");

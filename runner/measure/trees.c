@@ -1,13 +1,10 @@
 /* Checkouts of trees; see trees.h. */
 #include "trees.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -18,8 +15,6 @@
 #include "path.h"
 #include "vcs.h"
 
-#define TREES_PREFIX "pyprofiler-trees-"
-#define TREES_LOCK "lock"
 #define TREES_MEMORY "/dev/shm"
 #define TREES_ROOM_BYTES (512ULL << 20)
 #define TREES_ROOM_VENV_BYTES (2ULL << 30)
@@ -27,7 +22,7 @@
 void
 prf_trees_init(struct prf_trees *trees, const struct prf_measure_setup *setup)
 {
-    *trees = (struct prf_trees){.setup = setup, .lock = -1};
+    *trees = (struct prf_trees){.setup = setup, .base = {.lock = -1}};
 }
 
 /* --- where ----------------------------------------------------------------------- */
@@ -58,86 +53,12 @@ trees_parent(const struct prf_trees *trees)
     return memory ? TREES_MEMORY : "/tmp";
 }
 
-/* Ours, and nobody holds its lock: who made it was killed. */
-static void
-trees_sweep_one(const char *path)
-{
-    struct stat st;
-    char *name = prf_path_join(path, TREES_LOCK);
-    int fd = name == NULL || lstat(path, &st) < 0 || !S_ISDIR(st.st_mode) ||
-                     st.st_uid != geteuid()
-                 ? -1
-                 : open(name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0) {
-        prf_path_remove_tree(path);
-    }
-    if (fd >= 0) {
-        close(fd);
-    }
-    free(name);
-}
-
-static void
-trees_sweep(const char *parent)
-{
-    DIR *dir = opendir(parent);
-    struct dirent *entry;
-    while (dir != NULL && (entry = readdir(dir)) != NULL) {
-        if (strncmp(entry->d_name, TREES_PREFIX, strlen(TREES_PREFIX)) == 0) {
-            char *path = prf_path_join(parent, entry->d_name);
-            if (path != NULL) {
-                trees_sweep_one(path);
-            }
-            free(path);
-        }
-    }
-    if (dir != NULL) {
-        closedir(dir);
-    }
-}
-
-/* It gets its name once it is held: somebody may sweep at this moment. */
-static int
-trees_lock(struct prf_trees *trees, struct prf_error *err)
-{
-    char *name = prf_path_join(trees->base, TREES_LOCK);
-    char *first = prf_path_join(trees->base, TREES_LOCK ".new");
-    int rc =
-        name == NULL || first == NULL ? prf_fail(err, PRF_ENOMEM, "out of memory") : 0;
-    if (rc == 0) {
-        trees->lock = open(first, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-        if (trees->lock < 0 || flock(trees->lock, LOCK_EX | LOCK_NB) < 0 ||
-            rename(first, name) < 0) {
-            rc = prf_fail(err, PRF_EIO, "cannot lock '%s': %s", name, strerror(errno));
-        }
-    }
-    free(first);
-    free(name);
-    return rc;
-}
-
+/* A kept one is to stay. */
 static int
 trees_open_base(struct prf_trees *trees, struct prf_error *err)
 {
-    const char *parent = trees_parent(trees);
-    trees_sweep(parent);
-    char *name = prf_path_join(parent, TREES_PREFIX "XXXXXX");
-    char *base = name == NULL ? NULL : prf_path_absolute(name);
-    free(name);
-    if (base == NULL) {
-        return prf_fail(err, PRF_ENOMEM, "out of memory");
-    }
-    if (mkdtemp(base) == NULL) {
-        int rc = prf_fail(err, PRF_EIO,
-                          "cannot make a temporary folder '%s': %s; set TMPDIR to a "
-                          "folder that can be written",
-                          base, strerror(errno));
-        free(base);
-        return rc;
-    }
-    trees->base = base;
-    /* without its lock a folder is never swept: a kept one is to stay */
-    return trees->setup->keep_trees ? 0 : trees_lock(trees, err);
+    trees->base.lock = trees->setup->keep_trees ? PRF_TEMPDIR_UNLOCKED : -1;
+    return prf_tempdir_open(&trees->base, trees_parent(trees), "trees-", err);
 }
 
 /* --- one tree -------------------------------------------------------------------- */
@@ -166,7 +87,7 @@ tree_new(struct prf_trees *trees, const char *id)
         return NULL;
     }
     snprintf(tree->id, sizeof tree->id, "%s", id);
-    tree->place = prf_path_join(trees->base, number);
+    tree->place = prf_path_join(trees->base.path, number);
     const char *name = prf_path_basename(trees->setup->root);
     if (tree->place != NULL) {
         tree->folder = prf_path_join(tree->place, *name == '\0' ? "root" : name);
@@ -259,7 +180,7 @@ tree_make_venv(const struct prf_trees *trees, struct prf_checkout *tree,
                                 NULL};
     const struct prf_build build = {.argv = argv,
                                     .cwd = tree->place,
-                                    .ceiling = trees->base,
+                                    .ceiling = trees->base.path,
                                     .log = log,
                                     .timeout_ns = s->build_timeout_ns};
     return tree->venv == NULL ? prf_fail(err, PRF_ENOMEM, "out of memory")
@@ -276,7 +197,7 @@ tree_run_build(const struct prf_trees *trees, const struct prf_checkout *tree,
                                     .cwd = tree->folder,
                                     .venv = tree->venv,
                                     .python = s->sv.executable,
-                                    .ceiling = trees->base,
+                                    .ceiling = trees->base.path,
                                     .log = log,
                                     .timeout_ns = s->build_timeout_ns};
     return prf_build_run(&build, err);
@@ -364,7 +285,7 @@ static int
 trees_make(struct prf_trees *trees, const char *id, struct prf_checkout **out,
            struct prf_error *err)
 {
-    int rc = trees->base == NULL ? trees_open_base(trees, err) : 0;
+    int rc = trees->base.path == NULL ? trees_open_base(trees, err) : 0;
     struct prf_checkout *tree = rc < 0 ? NULL : tree_new(trees, id);
     if (tree == NULL) {
         return rc < 0 ? rc : prf_fail(err, PRF_ENOMEM, "out of memory");
@@ -391,10 +312,10 @@ trees_make(struct prf_trees *trees, const char *id, struct prf_checkout **out,
 static bool
 trees_move_to_disk(struct prf_trees *trees)
 {
-    bool memory = trees->base != NULL &&
-                  strncmp(trees->base, TREES_MEMORY "/", sizeof TREES_MEMORY) == 0;
+    bool memory = trees->base.path != NULL &&
+                  strncmp(trees->base.path, TREES_MEMORY "/", sizeof TREES_MEMORY) == 0;
     struct statvfs fs;
-    if (!memory || trees->on_disk || statvfs(trees->base, &fs) < 0 ||
+    if (!memory || trees->on_disk || statvfs(trees->base.path, &fs) < 0 ||
         (fs.f_bavail > 64 && fs.f_favail > 64)) {
         return false;
     }
@@ -465,15 +386,11 @@ prf_trees_release(struct prf_trees *trees)
         tree_free(trees->items[i]);
     }
     free(trees->items);
-    if (trees->base != NULL && !trees->setup->keep_trees) {
-        prf_path_remove_tree(trees->base);
+    if (trees->setup != NULL && trees->setup->keep_trees) {
+        prf_tempdir_release(&trees->base);
+    } else {
+        prf_tempdir_remove(&trees->base);
     }
-    if (trees->lock >= 0) {
-        close(trees->lock);
-    }
-    free(trees->base);
-    trees->base = NULL;
-    trees->lock = -1;
     trees->items = NULL;
     trees->n = 0;
 }

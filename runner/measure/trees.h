@@ -9,6 +9,7 @@
 #include <pyprofiler/error.h>
 
 #include "side.h"
+#include "tempdir.h"
 
 struct prf_checkout {
     char id[41];
@@ -23,9 +24,8 @@ struct prf_checkout {
 
 struct prf_trees {
     const struct prf_measure_setup *setup;
-    char *base; /* holds the places; NULL: none was needed yet */
-    int lock;   /* held while we live: what a killed one left is removed by the next */
-    bool on_disk; /* memory was too small */
+    struct prf_tempdir base; /* holds the places; no path: none was needed yet */
+    bool on_disk;            /* memory was too small */
     unsigned n_made;
     unsigned long clock;
     struct prf_checkout **items;

@@ -94,6 +94,14 @@ text_found(const struct bisect_text *t, const struct prf_bisect_answer *a)
     prf_strbuf_release(&word);
 }
 
+/* That no difference was found is not that there is none. */
+static bool
+text_is_same(const struct bisect_text *t, const struct prf_bisect_answer *a)
+{
+    double reach = 1 + t->b->threshold;
+    return a->ci_low >= 1 / reach && a->ci_high <= reach;
+}
+
 static void
 text_answer(const struct bisect_text *t, const struct prf_bisect_answer *a)
 {
@@ -105,7 +113,10 @@ text_answer(const struct bisect_text *t, const struct prf_bisect_answer *a)
         text_found(t, a);
         break;
     case PRF_BISECT_SAME:
-        fputs("  the two ends do not differ: ", t->out);
+        fputs(text_is_same(t, a)
+                  ? "  the two ends do not differ: "
+                  : "  the noise is too large to tell the two ends apart: ",
+              t->out);
         text_change(t, a);
         fprintf(t->out, ", threshold %g%%\n", 100 * t->b->threshold);
         break;

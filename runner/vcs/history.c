@@ -7,6 +7,7 @@
 #include <git2.h>
 
 #include "repository.h"
+#include "shallow.h"
 #include "worktree.h"
 
 /* The name of a tag and the commit that it leads to. */
@@ -21,6 +22,7 @@ struct history {
     struct tag *tags; /* sorted by id, then name */
     size_t n_tags;
     git_revwalk *walk;
+    struct prf_shallow_walk *shallow; /* instead, in a shallow clone */
     struct prf_error *err;
 };
 
@@ -164,6 +166,14 @@ history_broken(const struct history *h, int code, const char *spec)
                     prf_worktree_why());
 }
 
+static int
+history_mark(const struct history *h, const git_oid *id, bool hide)
+{
+    return h->shallow != NULL ? prf_shallow_walk_mark(h->shallow, id, hide)
+           : hide             ? git_revwalk_hide(h->walk, id)
+                              : git_revwalk_push(h->walk, id);
+}
+
 /* Adds what `revision` reaches to the walk, or takes it away. "" is HEAD. */
 static int
 history_push(const struct history *h, const char *revision, bool hide)
@@ -172,8 +182,7 @@ history_push(const struct history *h, const char *revision, bool hide)
     int rc = prf_repository_commit(h->repo, *revision == '\0' ? "HEAD" : revision,
                                    &commit, h->err);
     if (rc == 0) {
-        const git_oid *id = git_commit_id(commit);
-        int code = hide ? git_revwalk_hide(h->walk, id) : git_revwalk_push(h->walk, id);
+        int code = history_mark(h, git_commit_id(commit), hide);
         rc = code < 0 ? history_broken(h, code, revision) : 0;
     }
     git_commit_free(commit);
@@ -186,10 +195,10 @@ history_push_alone(const struct history *h, const char *revision)
 {
     git_commit *commit = NULL;
     int rc = prf_repository_commit(h->repo, revision, &commit, h->err);
-    int code = rc == 0 ? git_revwalk_push(h->walk, git_commit_id(commit)) : 0;
+    int code = rc == 0 ? history_mark(h, git_commit_id(commit), false) : 0;
     for (unsigned i = 0; rc == 0 && code == 0 && i < git_commit_parentcount(commit);
          i++) {
-        code = git_revwalk_hide(h->walk, git_commit_parent_id(commit, i));
+        code = history_mark(h, git_commit_parent_id(commit, i), true);
     }
     if (code < 0) {
         rc = history_broken(h, code, revision);
@@ -211,6 +220,22 @@ history_no_base(git_repository *repo, int code, const char *a, const char *b,
                     prf_worktree_why());
 }
 
+/* In a shallow clone libgit2 fails also where one commit is an ancestor of the other.
+ */
+static bool
+history_find_base(git_repository *repo, const git_commit *a, const git_commit *b,
+                  git_oid *out)
+{
+    const git_oid *left = git_commit_id(a), *right = git_commit_id(b);
+    bool shallow = git_repository_is_shallow(repo) == 1;
+    bool is_left = shallow && prf_shallow_reaches(repo, right, left);
+    if (!is_left && (!shallow || !prf_shallow_reaches(repo, left, right))) {
+        return false;
+    }
+    git_oid_cpy(out, is_left ? left : right);
+    return true;
+}
+
 /* All the best common ancestors: after a criss-cross merge there are several. */
 static int
 history_hide_bases(const struct history *h, const char *a, const char *b)
@@ -224,12 +249,16 @@ history_hide_bases(const struct history *h, const char *a, const char *b)
         rc = prf_repository_commit(h->repo, b, &right, h->err);
     }
     if (rc == 0) {
+        git_oid base;
         code =
             git_merge_bases(&bases, h->repo, git_commit_id(left), git_commit_id(right));
+        if (code < 0 && history_find_base(h->repo, left, right, &base)) {
+            code = history_mark(h, &base, true);
+        }
         rc = code < 0 ? history_no_base(h->repo, code, a, b, h->err) : 0;
     }
     for (size_t i = 0; rc == 0 && i < bases.count; i++) {
-        code = git_revwalk_hide(h->walk, &bases.ids[i]);
+        code = history_mark(h, &bases.ids[i], true);
         rc = code < 0 ? history_broken(h, code, a) : 0;
     }
     git_oidarray_dispose(&bases);
@@ -316,7 +345,14 @@ history_push_spec(const struct history *h, const char *spec)
 static int
 history_start(struct history *h, const char *spec, unsigned flags)
 {
-    int code = git_revwalk_new(&h->walk, h->repo);
+    int code = 0;
+    if (git_repository_is_shallow(h->repo) == 1) {
+        h->shallow =
+            prf_shallow_walk_new(h->repo, (flags & PRF_RANGE_FIRST_PARENT) != 0);
+        return h->shallow == NULL ? history_out_of_memory(h->err)
+                                  : history_push_spec(h, spec);
+    }
+    code = git_revwalk_new(&h->walk, h->repo);
     if (code == 0) {
         code = git_revwalk_sorting(h->walk, GIT_SORT_TOPOLOGICAL | GIT_SORT_REVERSE);
     }
@@ -333,6 +369,10 @@ history_walk(const struct history *h, const char *spec, git_oid **out, size_t *n
     size_t room = 0;
     git_oid id;
     int code;
+    if (h->shallow != NULL) {
+        code = prf_shallow_walk_run(h->shallow, out, n);
+        return code < 0 ? history_broken(h, code, spec) : 0;
+    }
     while ((code = git_revwalk_next(&id, h->walk)) == 0) {
         if (*n == room) {
             room = room == 0 ? 256 : room * 2;
@@ -388,6 +428,7 @@ prf_vcs_range(const char *path, const char *spec, unsigned flags,
     free(ids);
     free(h.tags);
     git_revwalk_free(h.walk);
+    prf_shallow_walk_free(h.shallow);
     prf_repository_close(h.repo);
     return rc;
 }
@@ -425,6 +466,7 @@ prf_vcs_merge_base(const char *path, const char *a, const char *b, char out[41],
         (rc = prf_repository_commit(repo, b, &right, err)) == 0) {
         int code =
             git_merge_base(&base, repo, git_commit_id(left), git_commit_id(right));
+        code = code < 0 && history_find_base(repo, left, right, &base) ? 0 : code;
         rc = code < 0 ? history_no_base(repo, code, a, b, err) : 0;
     }
     if (rc == 0) {

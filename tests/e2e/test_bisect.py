@@ -367,3 +367,52 @@ def test_the_first_metric_decides_unless_others_are_named(project, python_words)
         outcome = project.run("pyprofiler", "compare", "--bisect", "-k", "work", base,
                               *metrics, "--", *python_words)
         assert outcome.code == code, (metrics, outcome)
+
+
+def test_a_shallow_clone(project, tmp_path, python_words):
+    """What there is of the history is used; commits behind its end are not known."""
+    for i in range(6):
+        write(project, LIB.format(SMALL if i < 4 else LARGE))
+        project.write("n.txt", str(i))
+        project.commit(f"c{i}")
+    project.git("clone", "-q", "--depth", "4", f"file://{project.path}", tmp_path / "clone")
+    ids = project.git("rev-list", "HEAD").split()
+    os.rename(project.path, tmp_path / "whole")
+    os.rename(tmp_path / "clone", project.path)
+    swept = project.run("pyprofiler", "sweep", "ALL", "--runs=1", "--", *python_words)
+    assert swept.code == 0 and len(swept.out.splitlines()) == 4, swept
+    history = project.run("pyprofiler", "history", "--format=json", "-m", "peak",
+                          "profile_work").json
+    (series,) = history["series"]
+    assert [p["commit"] for p in series["points"]] == ids[3::-1]
+    found = project.run("pyprofiler", "bisect", "profile_work", "--good", "HEAD~3", "-m",
+                        "peak", "--format=json", "--", *python_words)
+    assert found.code == 0, found
+    beyond = project.run("pyprofiler", "bisect", "profile_work", "--good", "HEAD~4", "--",
+                         *python_words)
+    assert beyond.code == 4 and "git fetch --unshallow" in beyond.err
+
+
+def test_stored_pairs_are_of_like_length(project, any_python):
+    """The lowest of many rounds is lower than that of few: such two are no pair."""
+    ids = []
+    for i in range(2):
+        write(project, LIB.format(SMALL))
+        project.write("n.txt", str(i))
+        ids.append(project.commit(f"c{i}"))
+
+    def sweep(at, bodies):
+        write(project, LIB.format(SMALL))
+        project.write("profiling/work.py", CASE.replace(
+            "self.kept = lib.work()", f"import os, time; time.sleep({bodies})"))
+        words = ["--python", any_python, "profiling", "-k", "work", "stopwatch",
+                 "--max-time", "60ms", "--warmup", "0"]
+        outcome = project.run("pyprofiler", "sweep", at, "--runs=1", "--again", "--", *words)
+        assert outcome.code == 0, outcome
+        return words
+
+    sweep(f"{ids[0]}^!", 0.05)  # one round
+    words = sweep(f"{ids[1]}^!", 0.001)  # many
+    found = project.run("pyprofiler", "bisect", "profile_work", "--good", ids[0], "-m",
+                        "wall_time", "--max-runs=4", "--format=json", "--", *words)
+    assert found.json["reused"] == 0, found

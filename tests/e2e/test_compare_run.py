@@ -266,9 +266,10 @@ def test_keep_trees(trees):
 
 
 def test_what_a_killed_one_left_is_removed(trees):
-    left = trees.scratch / "pyprofiler-trees-killed"
-    left.mkdir()
-    (left / "lock").touch()
+    for name in "pyprofiler-trees-killed", "pyprofiler-killed":
+        left = trees.scratch / name
+        left.mkdir()
+        (left / "lock").touch()
     other = trees.scratch / "pyprofiler-trees-without-lock"
     other.mkdir()
     compare(trees, "HEAD~1", "HEAD")

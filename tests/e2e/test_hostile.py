@@ -4,6 +4,8 @@ holds what there was, no process stays behind.
 One run of the whole zoo for each interpreter; the tests look at its parts.
 """
 
+import subprocess
+
 import pytest
 
 from conftest import FIXTURES, make_project
@@ -224,3 +226,31 @@ def test_fork_server_lives_through_runs_in_one_process(each):
     assert done.code == 0, done
     assert [r["status"] for r in done.json["results"]] == ["ok", "ok"]
     assert not any("outlived" in n for r in done.json["results"] for n in r["notes"])
+
+
+@pytest.fixture
+def full_disk(tmp_path):
+    """A file system with room for a few files and nothing in them."""
+    folder = tmp_path / "full"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder]
+    if subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("no file system can be mounted here")
+    (folder / "room").write_bytes(b"")
+    with open(folder / "room", "ab", buffering=0) as room:
+        with pytest.raises(OSError):
+            while True:
+                room.write(b"x" * 4096)
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+def test_a_full_disk_is_no_crash_of_the_case(project, full_disk):
+    project.write("case_it.py", "from pyprofiler import ProfilerCase\n\n"
+                  "class It(ProfilerCase):\n    def profile_it(self):\n        pass\n")
+    project.env["TMPDIR"] = str(full_disk)
+    outcome = project.run("pyprofiler", "run", "--python", project.python, "case_it.py")
+    assert outcome.code != 0
+    assert "no space left for" in outcome.out + outcome.err, outcome
+    assert "os._exit" not in outcome.out + outcome.err
+    assert [p.name for p in full_disk.iterdir()] == ["room"]

@@ -224,13 +224,50 @@ test_shallow(void **state)
     assert_int_equal(prf_vcs_resolve("shallow", "HEAD~3", id, &err), PRF_ENOTFOUND);
     assert_non_null(strstr(err.text, "git fetch --unshallow"));
     prf_error_clear(&err);
-    static const char *const deeper[] = {"HEAD~4..HEAD", "HEAD", "HEAD~1...HEAD"};
+    static const char *const deeper[] = {"HEAD~4..HEAD", "HEAD...origin/old"};
     for (size_t i = 0; i < sizeof deeper / sizeof *deeper; i++) {
         assert_int_equal(prf_vcs_range("shallow", deeper[i], 0, &arena, &found, &err),
                          PRF_ENOTFOUND);
         assert_non_null(strstr(err.text, "git fetch --unshallow"));
         prf_error_clear(&err);
     }
+    /* What is there is walked, as git does. */
+    static const struct {
+        const char *range;
+        unsigned flags;
+        const char *git;
+    } there[] = {
+        {"HEAD", 0, "HEAD"},
+        {"HEAD~1..HEAD", 0, "HEAD~1..HEAD"},
+        {"HEAD~2..HEAD", PRF_RANGE_FIRST_PARENT, "--first-parent HEAD~2..HEAD"},
+        {"HEAD ^origin/old", 0, "HEAD ^origin/old"},
+        {"HEAD^!", 0, "HEAD^!"},
+        {"HEAD~1...HEAD", 0, "HEAD~1..HEAD"},
+        {"merged", 0, "merged"},
+        {"merged", PRF_RANGE_FIRST_PARENT, "--first-parent merged"},
+        {"HEAD..merged", 0, "HEAD..merged"},
+    };
+    sh("cd shallow && git checkout -q -b merged && git merge -q --no-edit"
+       " --allow-unrelated-histories -s ours origin/old && git checkout -q main");
+    for (size_t i = 0; i < sizeof there / sizeof *there; i++) {
+        char wanted[64];
+        assert_int_equal(prf_vcs_range("shallow", there[i].range, there[i].flags,
+                                       &arena, &found, &err),
+                         0);
+        sh("cd shallow && git rev-list --count %s > ../count", there[i].git);
+        snprintf(wanted, sizeof wanted, "test $(cat count) = %zu", found.n);
+        sh("%s", wanted);
+        for (size_t k = 0; k + 1 < found.n; k++) { /* no child before its parent */
+            sh("cd shallow && ! git merge-base --is-ancestor %s %s",
+               found.items[k + 1].id, found.items[k].id);
+        }
+    }
+    char older[41];
+    assert_int_equal(prf_vcs_resolve("shallow", "HEAD~1", older, &err), 0);
+    assert_int_equal(prf_vcs_merge_base("shallow", "HEAD~1", "HEAD", id, &err), 0);
+    assert_string_equal(id, older);
+    assert_int_equal(prf_vcs_merge_base("shallow", "HEAD", "HEAD~1", id, &err), 0);
+    assert_string_equal(id, older);
     /* old's commits are there, the common ancestor is not. */
     assert_int_equal(prf_vcs_merge_base("shallow", "HEAD", "origin/old~1", id, &err),
                      PRF_ENOTFOUND);
