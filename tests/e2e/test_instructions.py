@@ -85,6 +85,22 @@ def test_same_number_wherever_it_is_started(each):
     assert counts(again) == first
 
 
+def test_the_store_is_there_before_the_cases(project):
+    """Python keeps the names of the files beside a case: a first run has as many as the
+    next, else it would count other instructions."""
+    write(project, "cases.py", """
+        import os
+        from pyprofiler import ProfilerCase
+
+        class Beside(ProfilerCase):
+            def profile_names(self):
+                print(sorted(os.listdir()))
+    """)
+    first = project.run_json("cases.py", "passthrough").json["results"][0]["output"]
+    assert "'.pyprofiler'" in first
+    assert project.run_json("cases.py", "passthrough").json["results"][0]["output"] == first
+
+
 def test_another_hash_seed_is_exact_too(project):
     write(project, "cases.py", CASES)
     seeded = [counts(project.run_json("cases.py::Sums::profile_words", "--hash-seed=5",
