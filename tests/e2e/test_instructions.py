@@ -160,6 +160,7 @@ def test_children_are_not_counted(project):
     result = hostile(project, "fork")
     assert result["status"] == "ok"
     assert result["metrics"]["instructions"]["value"] < 100000
+    assert "1 forked process was not counted" in json.dumps(result)
 
 
 def test_small_environment(project):
