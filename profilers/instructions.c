@@ -10,6 +10,7 @@
 
 #include "backends.h"
 
+#include <pthread.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,6 +52,7 @@ struct instructions {
     uint64_t n_started;
     uint64_t n_before; /* files that callgrind had written before */
     uint64_t n_dumped;
+    uint64_t n_forks_before, n_forked; /* in the counted executions */
     bool counting;
 };
 
@@ -68,6 +70,16 @@ enum {
 /* Callgrind numbers its files for as long as the process lives. Protected by the GIL.
  */
 static uint64_t instructions_n_files;
+
+/* Forks of the bodies since the process began. Handlers stay for good. */
+static bool instructions_watches_forks;
+static uint64_t instructions_n_forks;
+
+static void
+instructions_forked(void)
+{
+    instructions_n_forks++;
+}
 
 struct instructions_row {
     struct prf_rec_site site;
@@ -109,6 +121,10 @@ instructions_open(void *state, const struct prf_session *session, struct prf_err
                         "instructions are counted in a process that pyprofiler-run "
                         "starts under valgrind, not in one that runs already");
     }
+    if (!instructions_watches_forks) {
+        instructions_watches_forks =
+            pthread_atfork(NULL, instructions_forked, NULL) == 0;
+    }
     /* A crash would leave a core file of the whole of valgrind beside the case. */
     setrlimit(RLIMIT_CORE, &(struct rlimit){0});
     return 0;
@@ -122,6 +138,7 @@ instructions_start(void *state, struct prf_round *round, struct prf_error *err)
     (void)err;
     PyGC_Collect();
     st->counting = st->n_started++ >= st->warmup;
+    st->n_forks_before = instructions_n_forks;
     if (st->counting) {
         CALLGRIND_ZERO_STATS;
         CALLGRIND_START_INSTRUMENTATION;
@@ -136,6 +153,7 @@ instructions_stop(void *state, const struct prf_round *round, struct prf_error *
     if (st->counting) {
         CALLGRIND_STOP_INSTRUMENTATION;
         CALLGRIND_DUMP_STATS;
+        st->n_forked += instructions_n_forks - st->n_forks_before;
         st->counting = false;
         st->n_dumped++;
         instructions_n_files++;
@@ -205,6 +223,13 @@ instructions_collect(void *state, struct prf_sink *sink, struct prf_error *err)
     struct instructions *st = state;
     struct prf_rows samples;
     int rc = 0;
+    if (st->n_forked > 0) {
+        char note[96];
+        snprintf(note, sizeof note, "%llu forked process%s not counted",
+                 (unsigned long long)st->n_forked,
+                 st->n_forked == 1 ? " was" : "es were");
+        prf_sink_info(sink, PRF_INFO_NOTE, note);
+    }
     prf_rows_init(&samples, sink, PRF_CHUNK_SAMPLE, sizeof(struct prf_rec_sample));
     for (uint64_t i = 1; i <= st->n_dumped && rc == 0; i++) {
         struct prf_callgrind_dump dump;

@@ -20,6 +20,17 @@ keep_tree_objects(const struct prf_running *r)
 }
 
 void
+prf_run_prepare_store(const struct prf_running *r)
+{
+    char *store =
+        r->options.no_store ? NULL : prf_stored_path(r->options.store, r->hosting.root);
+    if (store != NULL) {
+        prf_store_prepare(store, NULL); /* what is wrong is told when it is opened */
+    }
+    free(store);
+}
+
+void
 prf_run_keep_tree(struct prf_running *r)
 {
     struct prf_commit *commit = &r->run.commit;

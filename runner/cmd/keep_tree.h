@@ -8,4 +8,9 @@
    is the kept one. What goes wrong is a warning. */
 void prf_run_keep_tree(struct prf_running *r);
 
+/* Make the store's folder before the first case is imported, not after it: Python keeps
+   the names of what lies beside the cases, so that a first run would count other
+   instructions than the next. */
+void prf_run_prepare_store(const struct prf_running *r);
+
 #endif

@@ -746,6 +746,7 @@ run_go(struct prf_running *r, int argc, char **argv, struct prf_error *err)
         return rc;
     }
     prf_run_keep_tree(r);
+    prf_run_prepare_store(r);
     rc = prf_run_files(r, err);
     r->interrupted = rc == PRF_EINTERRUPTED || prf_interrupt_count() > 0;
     prf_progress_clear(&r->progress);

@@ -14,6 +14,9 @@
 #define CHANGE_RESAMPLES 1000
 /* From here on processes speak for themselves. */
 #define CHANGE_ENOUGH 8
+/* With fewer a side an assumption about times is not overruled. */
+#define CHANGE_SPEAKS 3
+#define CHANGE_DISTRUST_DEGREES 3.0
 /* What an assumption weighs, in degrees of freedom: by unit, and from other results. */
 #define CHANGE_WEIGHT_ASSUMED 4.0
 #define CHANGE_WEIGHT_KNOWN 10.0
@@ -353,6 +356,29 @@ change_units(const struct change_side *side)
     return side->n_processes > 1 ? side->n_processes : side->n;
 }
 
+/* One or two processes a side, and nothing known of others: on a busy machine one in
+   ten takes half as long again, and two can be so by chance. So what they say of their
+   own spread is not believed below the assumption, and the tails stay heavy. */
+static void
+change_distrust(const struct change_side *base, const struct change_side *next,
+                const struct prf_change_metric *metric, double between,
+                struct change_part parts[2], double *degrees)
+{
+    const struct change_side *sides[] = {base, next};
+    size_t fewest =
+        base->n_processes < next->n_processes ? base->n_processes : next->n_processes;
+    if (fewest >= CHANGE_SPEAKS || metric->between >= 0.0 ||
+        between < CHANGE_ASSUMED_ELSE) {
+        return;
+    }
+    for (int i = 0; i < 2; i++) {
+        double least = between * between / (double)sides[i]->n_processes;
+        parts[i].extra += fmax(0.0, least - parts[i].variance);
+        parts[i].variance = fmax(parts[i].variance, least);
+    }
+    *degrees = fmin(*degrees, CHANGE_DISTRUST_DEGREES);
+}
+
 static struct change_estimate
 change_resample_sides(const struct change_side *base, const struct change_side *next,
                       const struct change_scale *scale,
@@ -377,11 +403,13 @@ change_resample_sides(const struct change_side *base, const struct change_side *
         change_side_part(next, &prior, squares, observed,
                          prf_strata_variance(&strata[1])),
     };
+    double degrees = change_degrees(&parts[0], &parts[1]);
+    change_distrust(base, next, metric, between, parts, &degrees);
     struct change_estimate estimate = {
         .centre = change_median(next->sorted, next->n_processes) -
                   change_median(base->sorted, base->n_processes),
         .extra = parts[0].extra + parts[1].extra,
-        .degrees = change_degrees(&parts[0], &parts[1]),
+        .degrees = degrees,
         .few = base->n_processes < CHANGE_ENOUGH || next->n_processes < CHANGE_ENOUGH,
     };
     if (scale->logarithmic) {

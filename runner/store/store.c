@@ -70,17 +70,22 @@ store_check_path(const char *path, enum prf_store_mode mode, struct prf_error *e
 }
 
 int
+prf_store_prepare(const char *path, struct prf_error *err)
+{
+    char *folder = prf_path_dirname(path);
+    int rc = folder == NULL ? prf_fail(err, PRF_ENOMEM, "out of memory")
+                            : store_make_folder(folder, err);
+    free(folder);
+    return rc;
+}
+
+int
 prf_store_open(const char *path, enum prf_store_mode mode, struct prf_store **out,
                struct prf_error *err)
 {
     int rc = store_check_path(path, mode, err);
     if (rc == 0 && mode == PRF_STORE_WRITE) {
-        char *folder = prf_path_dirname(path);
-        if (folder == NULL) {
-            return prf_fail(err, PRF_ENOMEM, "out of memory");
-        }
-        rc = store_make_folder(folder, err);
-        free(folder);
+        rc = prf_store_prepare(path, err);
     }
     return rc < 0 ? rc : prf_sqlite_open(path, mode, out, err);
 }

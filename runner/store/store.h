@@ -1,5 +1,5 @@
-/* The result store: what was measured, with the commit, the interpreter and the machine it
-   was measured on. Callers see this interface only; SQLite stays inside the folder.
+/* The result store: what was measured, with the commit, the interpreter and the machine
+   it was measured on. Callers see this interface only; SQLite stays inside the folder.
 
    A store may be used by any number of runners at once. Killed at any instant it opens
    again and holds every result that prf_store_add_result returned 0 for. */
@@ -17,9 +17,13 @@
 struct prf_store;
 
 enum prf_store_mode {
-    PRF_STORE_READ,   /* must exist: PRF_ENOTFOUND */
-    PRF_STORE_WRITE,  /* made when missing, with its folder and .gitignore; migrated */
+    PRF_STORE_READ,  /* must exist: PRF_ENOTFOUND */
+    PRF_STORE_WRITE, /* made when missing, with its folder and .gitignore; migrated */
 };
+
+/* Make the folder of the database at `path`, which need not be there yet. PRF_ESTORE.
+ */
+int prf_store_prepare(const char *path, struct prf_error *err);
 
 /* `path` is the database file. *out is the caller's, for one thread at a time, and not
    for a forked child. PRF_ESTORE: it cannot be opened or written, or is of a newer
@@ -30,9 +34,9 @@ void prf_store_close(struct prf_store *store);
 
 #define PRF_ID_SIZE 27
 
-/* A new id for a run or a result: 26 lower-case letters and digits and a NUL, sorting by
-   time, never made twice by any process. Its first ten characters (32 us) rarely occur
-   twice, so that people can use them alone. */
+/* A new id for a run or a result: 26 lower-case letters and digits and a NUL, sorting
+   by time, never made twice by any process. Its first ten characters (32 us) rarely
+   occur twice, so that people can use them alone. */
 void prf_store_new_id(char out[PRF_ID_SIZE]);
 
 /* Machine, environment, commit and run, in one transaction. */
@@ -50,19 +54,20 @@ int prf_store_finish_run(struct prf_store *store, const char *run_id,
 
 /* Which results; NULL fields do not restrict. */
 struct prf_query {
-    const char *run_id;     /* a unique prefix will do */
-    const char *result_id;  /* likewise */
-    const char *commit;     /* full id */
-    const char *case_id;    /* node id, or a prefix of one that ends at "::" or "[" or "/" */
+    const char *run_id;    /* a unique prefix will do */
+    const char *result_id; /* likewise */
+    const char *commit;    /* full id */
+    const char
+        *case_id; /* node id, or a prefix of one that ends at "::" or "[" or "/" */
     const char *profiler;
-    bool latest_run;        /* only the newest run (that fits the commit, if given) */
-    bool latest_per_case;   /* the newest result of each (case, profiler) */
-    size_t limit;           /* only the newest so many; 0: no limit */
+    bool latest_run;      /* only the newest run (that fits the commit, if given) */
+    bool latest_per_case; /* the newest result of each (case, profiler) */
+    size_t limit;         /* only the newest so many; 0: no limit */
 };
 
-/* Results in the order in which they were measured. `visit` gets each with its profile's
-   metrics and marks (sites, edges and tree only when `with_profile`) and its run; both are
-   borrowed for the call. Not 0 from `visit` stops and is returned.
+/* Results in the order in which they were measured. `visit` gets each with its
+   profile's metrics and marks (sites, edges and tree only when `with_profile`) and its
+   run; both are borrowed for the call. Not 0 from `visit` stops and is returned.
    PRF_ENOTFOUND: a given run or result id names nothing (or several: the text lists
    them). No match of the rest is not an error: visit is just never called. */
 typedef int prf_store_visit(const struct prf_run *run, const struct prf_result *result,
@@ -77,8 +82,8 @@ enum prf_side_kind {
     PRF_SIDE_TREE,     /* a tree id, usually that of a dirty work tree */
     PRF_SIDE_RUN,      /* one run, by its whole id */
     PRF_SIDE_BASELINE, /* the runs that were saved under a name */
-    PRF_SIDE_LIKE,     /* whatever: the newest runs on the machine and in the Python of the
-                          run with that id, for what is known of a case's noise */
+    PRF_SIDE_LIKE, /* whatever: the newest runs on the machine and in the Python of the
+                      run with that id, for what is known of a case's noise */
 };
 
 struct prf_side_query {
@@ -103,7 +108,7 @@ struct prf_side_result {
     const char *budget; /* JSON, or NULL; only of the newest of its (case, profiler,
                            options) */
     size_t run_at;      /* index in runs ... */
-    const struct prf_run *run; /* ... and this is it */
+    const struct prf_run *run;         /* ... and this is it */
     struct prf_metric_values *metrics; /* those with samples */
     size_t n_metrics;
 };
@@ -118,8 +123,8 @@ struct prf_side_results {
     size_t n;
 };
 
-/* *out is the caller's (prf_side_results_release). A commit, tree or run without results
-   is no error. PRF_ENOTFOUND: there is no such run or baseline. */
+/* *out is the caller's (prf_side_results_release). A commit, tree or run without
+   results is no error. PRF_ENOTFOUND: there is no such run or baseline. */
 int prf_store_side(struct prf_store *store, const struct prf_side_query *query,
                    struct prf_side_results *out, struct prf_error *err);
 void prf_side_results_release(struct prf_side_results *results);
@@ -130,9 +135,9 @@ int prf_store_find_run(struct prf_store *store, const char *beginning,
                        struct prf_arena *arena, const char **out,
                        struct prf_error *err);
 
-/* Name runs, so that they can be compared with later; what had the name before loses it.
-   `run_ids` ends with NULL. PRF_ENOTFOUND: no such run; PRF_EUSAGE: no runs, or a name
-   that is empty. */
+/* Name runs, so that they can be compared with later; what had the name before loses
+   it. `run_ids` ends with NULL. PRF_ENOTFOUND: no such run; PRF_EUSAGE: no runs, or a
+   name that is empty. */
 int prf_store_save_baseline(struct prf_store *store, const char *name,
                             const char *const *run_ids, struct prf_error *err);
 

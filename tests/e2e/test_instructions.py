@@ -85,6 +85,22 @@ def test_same_number_wherever_it_is_started(each):
     assert counts(again) == first
 
 
+def test_the_store_is_there_before_the_cases(project):
+    """Python keeps the names of the files beside a case: a first run has as many as the
+    next, else it would count other instructions."""
+    write(project, "cases.py", """
+        import os
+        from pyprofiler import ProfilerCase
+
+        class Beside(ProfilerCase):
+            def profile_names(self):
+                print(sorted(os.listdir()))
+    """)
+    first = project.run_json("cases.py", "passthrough").json["results"][0]["output"]
+    assert "'.pyprofiler'" in first
+    assert project.run_json("cases.py", "passthrough").json["results"][0]["output"] == first
+
+
 def test_another_hash_seed_is_exact_too(project):
     write(project, "cases.py", CASES)
     seeded = [counts(project.run_json("cases.py::Sums::profile_words", "--hash-seed=5",
@@ -144,6 +160,7 @@ def test_children_are_not_counted(project):
     result = hostile(project, "fork")
     assert result["status"] == "ok"
     assert result["metrics"]["instructions"]["value"] < 100000
+    assert "1 forked process was not counted" in json.dumps(result)
 
 
 def test_small_environment(project):
