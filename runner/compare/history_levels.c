@@ -223,6 +223,7 @@ levels_draw_line(const struct prf_history *history,
             .value = own ? series->points[at].value : 0,
             .sigma = own ? series->points[at].sigma : -1,
             .missing = !own,
+            .n = own ? series->points[at].n_processes : 0,
         };
     }
 }

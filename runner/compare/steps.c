@@ -16,6 +16,11 @@
 /* Shorter than this, away and back again, is no level. */
 #define STEPS_EXCURSION 5
 #define STEPS_NO_WEIGHT 1e-6
+/* So many processes of a commit are not all disturbed by so much: log(1.5), and a
+   number of standard deviations. Such a commit is a level by itself. */
+#define STEPS_SURE_PROCESSES 3
+#define STEPS_SURE 0.405
+#define STEPS_SURE_SIGMAS 6.0
 
 struct steps_series {
     size_t n;
@@ -26,6 +31,7 @@ struct steps_series {
     double *wxx;
     double *cost; /* of the best partition of the first i */
     size_t *from; /* where its last level starts */
+    bool *sure;   /* is the level no outlier, whatever its neighbours are? */
     double sigma; /* between neighbours on the same level, by what is typical */
     bool logarithmic, exact;
 };
@@ -54,7 +60,8 @@ steps_read(const struct prf_level *levels, size_t n, struct steps_series *s,
     double *room = calloc(7 * (n + 1), sizeof *room);
     s->at = calloc(2 * (n + 1), sizeof *s->at);
     s->x = room;
-    if (room == NULL || s->at == NULL) {
+    s->sure = calloc(n + 1, sizeof *s->sure);
+    if (room == NULL || s->at == NULL || s->sure == NULL) {
         return prf_fail(err, PRF_ENOMEM, "out of memory");
     }
     s->weight = room + (n + 1);
@@ -139,8 +146,9 @@ steps_stands(const struct steps_series *s, const double *x, size_t i)
 
 /* Cut what sticks out of its five neighbours: a step does not, an outlier does. */
 static void
-steps_cut(struct steps_series *s, double *room)
+steps_cut(const struct prf_level *levels, struct steps_series *s, double *room)
 {
+    double far = fmax(STEPS_SURE, STEPS_SURE_SIGMAS * s->sigma);
     memcpy(room, s->x, s->n * sizeof *room);
     for (size_t i = 0; i < s->n; i++) {
         size_t width = s->n < 5 ? s->n : 5;
@@ -149,7 +157,9 @@ steps_cut(struct steps_series *s, double *room)
         double near[5];
         memcpy(near, room + start, width * sizeof *near);
         double middle = steps_median(near, width), reach = STEPS_CUT * s->sigma;
-        if (steps_stands(s, room, i)) {
+        s->sure[i] = s->logarithmic && levels[s->at[i]].n >= STEPS_SURE_PROCESSES &&
+                     fabs(s->x[i] - middle) > far;
+        if (s->sure[i] || steps_stands(s, room, i)) {
             continue;
         }
         s->x[i] = fmin(fmax(s->x[i], middle - reach), middle + reach);
@@ -191,6 +201,7 @@ steps_partition(struct steps_series *s, double penalty)
     for (size_t to = 1; to <= s->n; to++) {
         size_t shortest = s->exact && to == s->n ? 1 : STEPS_SHORTEST;
         s->cost[to] = INFINITY;
+        shortest = s->sure[to - 1] ? 1 : shortest;
         for (size_t from = 0; from + shortest <= to; from++) {
             double cost = s->cost[from] + penalty + steps_squares(s, from, to);
             if (cost < s->cost[to]) {
@@ -319,7 +330,7 @@ steps_drop_excursions(struct steps_series *s, const size_t *bounds, size_t n_lev
     for (size_t k = 1; !s->exact && k + 1 < n_levels; k++) {
         double back = steps_mean(s, bounds[k + 1], bounds[k + 2]) -
                       steps_mean(s, bounds[k - 1], bounds[k]);
-        if (bounds[k + 1] - bounds[k] >= STEPS_EXCURSION ||
+        if (bounds[k + 1] - bounds[k] >= STEPS_EXCURSION || s->sure[bounds[k]] ||
             steps_is_large(s, back, threshold)) {
             continue;
         }
@@ -399,7 +410,7 @@ prf_steps_find(const struct prf_level *levels, size_t n, double threshold, doubl
     /* The running sums' room is free until they are made. */
     steps_transform(&s, s.w);
     steps_weigh(levels, &s, s.w);
-    steps_cut(&s, s.w);
+    steps_cut(levels, &s, s.w);
     memset(s.w, 0, (n + 1) * sizeof *s.w);
     size_t n_levels = steps_search(&s, threshold, alpha, bounds);
     rc = steps_report(&s, bounds, n_levels, out, n_out, err);
@@ -407,5 +418,6 @@ out:
     free(bounds);
     free(s.x);
     free(s.at);
+    free(s.sure);
     return rc;
 }

@@ -12,6 +12,7 @@ struct prf_level {
     double value;
     double sigma; /* relative standard error; < 0: not known */
     bool missing; /* not measured: keeps its place, a step may lie on either side */
+    size_t n;     /* processes */
 };
 
 struct prf_step {

@@ -179,10 +179,35 @@ odd_input(void **state)
     assert_int_equal(find(20, &step), 0);
 }
 
+/* One commit, then five, then two: too few for a level each, but each of several
+   processes that agree. */
+static void
+few_commits_of_several_processes_are_levels(void **state)
+{
+    static const double values[] = {1855, 6727, 7072, 6672, 6949, 6430, 1662, 1852};
+    struct prf_step *steps;
+    size_t n;
+    (void)state;
+    for (size_t processes = 1; processes <= 3; processes += 2) {
+        for (size_t i = 0; i < 8; i++) {
+            levels[i] =
+                (struct prf_level){.value = values[i], .sigma = 0.06, .n = processes};
+        }
+        assert_int_equal(prf_steps_find(levels, 8, 0.02, 0.01, &steps, &n, NULL), 0);
+        assert_int_equal(n, processes == 3 ? 2 : 0);
+        if (n == 2) {
+            assert_int_equal(steps[0].at, 1);
+            assert_int_equal(steps[1].at, 6);
+        }
+        free(steps);
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(few_commits_of_several_processes_are_levels),
         cmocka_unit_test(noise_is_no_step),
         cmocka_unit_test(a_step_is_found_where_it_is),
         cmocka_unit_test(missing_commits_lie_between),
