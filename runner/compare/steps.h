@@ -26,7 +26,8 @@ struct prf_step {
 /* Steps of at least `threshold` (0.02: two per cent) in time order, at a false-alarm
    rate of `alpha` per history. *out is the caller's (free), NULL when there are none.
    Robust: a single outlier is no step; a new level is believed from its third commit
-   on, and one that is left for the old one again from its fifth. Where most neighbours
+   on, and one that is left for the old one again from its fifth; from its first, when it
+   has three processes or more and is half as much again off its neighbours. Where most neighbours
    are equal to the last digit (counts), from its second, or when it is the last commit.
    Noise is learned from neighbours and `sigma`, whichever is larger. Values of 0 or
    below: differences relative to the median size take the place of logarithms; ratio is
