@@ -69,10 +69,11 @@ def run(args, python, folder, where, env, profiler):
 def measure(args, python, folder):
     """{case: [count]}, {case: slow-down}"""
     counts, slow = {}, {}
+    # First of all: the import system holds the names in the folder of the cases.
+    os.makedirs(os.path.join(folder, *["deeper"] * args.repeats))
     plain = run(args, python, folder, folder, {}, "passthrough")
     for i in range(args.repeats):
         where = os.path.join(folder, *["deeper"] * i)
-        os.makedirs(where, exist_ok=True)
         for case, result in run(args, python, folder, where, {"PADDING": "x" * 999 * i},
                                 "instructions").items():
             value = result["metrics"]["instructions"]["value"]
