@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "select.h"
+#include "side.h"
 #include "strbuf.h"
+#include "tempdir.h"
 
 /* Results of one case under one profiler with certain options, oldest first. */
 struct group {
@@ -300,6 +302,32 @@ pairs_between(struct prf_pairing *p, struct group known, const char *name)
     return prf_between(p->between, n);
 }
 
+/* Was it measured in a checkout of ours, not in the user's work tree? */
+static bool
+pairs_in_checkout(const struct prf_side_result *result)
+{
+    const char *root = result->run->commit.root;
+    return root != NULL &&
+           strstr(root, "/" PRF_TEMPDIR_PREFIX PRF_MEASURE_TREES) != NULL;
+}
+
+/* Counts are exact, so what hardly moves a time shows: another path of the same code
+   moves machine instructions by per cents. */
+static bool
+pairs_elsewhere(const struct prf_pairing *p, const struct prf_metric_values *metric)
+{
+    const struct prf_sample *of[] = {&p->left, &p->right};
+    size_t n = 0, n_checkouts = 0;
+    for (size_t s = 0; s < 2; s++) {
+        for (size_t i = 0; i < of[s]->n; i++) {
+            n++;
+            n_checkouts += pairs_in_checkout(of[s]->results[i]);
+        }
+    }
+    return !p->filter->across_machines && metric->unit != NULL &&
+           strcmp(metric->unit, "count") == 0 && n_checkouts > 0 && n_checkouts < n;
+}
+
 static int
 pairs_measure(struct prf_pairing *p, const struct prf_compared *like,
               const struct prf_metric_values *metric, struct group known)
@@ -326,6 +354,12 @@ pairs_measure(struct prf_pairing *p, const struct prf_compared *like,
         item->why = neither       ? "neither side has values of it"
                     : base.n == 0 ? "the base has no values of it"
                                   : "the new side has no values of it";
+        return 0;
+    }
+    if (pairs_elsewhere(p, metric)) {
+        item->uncompared = PRF_OTHER_MACHINE;
+        item->why = "counted in the work tree and in a checkout, whose paths differ: "
+                    "compare --run counts both alike";
         return 0;
     }
     struct prf_change_metric facts = {.unit = metric->unit,

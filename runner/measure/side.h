@@ -21,6 +21,9 @@
 #include "supervise.h"
 #include "targets.h"
 
+/* Of the temporary folders that hold checkouts, after the prefix of all of ours. */
+#define PRF_MEASURE_TREES "trees-"
+
 /* A profiler by its canonical name, and what it is given. */
 struct prf_measure_profiler {
     const char *name;

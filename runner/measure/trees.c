@@ -58,7 +58,7 @@ static int
 trees_open_base(struct prf_trees *trees, struct prf_error *err)
 {
     trees->base.lock = trees->setup->keep_trees ? PRF_TEMPDIR_UNLOCKED : -1;
-    return prf_tempdir_open(&trees->base, trees_parent(trees), "trees-", err);
+    return prf_tempdir_open(&trees->base, trees_parent(trees), PRF_MEASURE_TREES, err);
 }
 
 /* --- one tree -------------------------------------------------------------------- */

@@ -13,7 +13,6 @@
 
 #include "path.h"
 
-#define TEMPDIR_PREFIX "pyprofiler-"
 #define TEMPDIR_LOCK "lock"
 
 /* Ours, and nobody holds its lock: who made it was killed. */
@@ -41,7 +40,8 @@ tempdir_sweep(const char *parent)
     DIR *dir = opendir(parent);
     struct dirent *entry;
     while (dir != NULL && (entry = readdir(dir)) != NULL) {
-        if (strncmp(entry->d_name, TEMPDIR_PREFIX, strlen(TEMPDIR_PREFIX)) == 0) {
+        if (strncmp(entry->d_name, PRF_TEMPDIR_PREFIX, strlen(PRF_TEMPDIR_PREFIX)) ==
+            0) {
             char *path = prf_path_join(parent, entry->d_name);
             if (path != NULL) {
                 tempdir_sweep_one(path);
@@ -81,7 +81,7 @@ prf_tempdir_open(struct prf_tempdir *out, const char *parent, const char *kind,
     out->path = NULL;
     out->lock = -1;
     tempdir_sweep(parent);
-    if (asprintf(&name, "%s/" TEMPDIR_PREFIX "%sXXXXXX", parent, kind) < 0) {
+    if (asprintf(&name, "%s/" PRF_TEMPDIR_PREFIX "%sXXXXXX", parent, kind) < 0) {
         return prf_fail(err, PRF_ENOMEM, "out of memory");
     }
     char *path = prf_path_absolute(name);

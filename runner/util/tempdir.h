@@ -6,6 +6,7 @@
 #include <pyprofiler/error.h>
 
 #define PRF_TEMPDIR_UNLOCKED (-2)
+#define PRF_TEMPDIR_PREFIX "pyprofiler-"
 
 struct prf_tempdir {
     char *path; /* absolute; NULL: there is none */

@@ -48,14 +48,15 @@ class Stored:
         return db.execute(f"INSERT INTO {table} ({', '.join(values)}) VALUES ({marks})",
                           tuple(values.values())).lastrowid
 
-    def run(self, results, commit=None, tree=None, dirty=False, machine=None, python=None):
+    def run(self, results, commit=None, tree=None, dirty=False, machine=None, python=None,
+            root=None):
         """One run; `results`: {case: {metric: values} or a status}. A key may be (case,
         profiler, options, hash) as far as wanted. Returns its id."""
         n = next(_number)
         run_id = f"20260101T000000-{n:06d}-{n:08x}"
         with self.open() as db:
             key = self.row(db, "commit_", id=commit, branch="main", dirty=int(dirty),
-                           tree=tree, author_time=n)
+                           tree=tree, author_time=n, root=root)
             environment = self.row(db, "environment", **{
                 "version": "3.12.1", "executable": "/usr/bin/python3",
                 "implementation": "CPython", "host": "embed", **(python or {})})

@@ -615,6 +615,22 @@ def test_refused(history, where, said):
     assert any(said in warning for warning in done.json["warnings"])
 
 
+def test_counts_of_another_place(history):
+    """The path of the code moves machine instructions; it hardly moves times."""
+    _, base, new = history.commits
+    counted = {"a.py::A::profile_a": {"instructions": [1000.0], "wall_time": values(1000.0)}}
+    history.stored.run(counted, base, root="/dev/shm/pyprofiler-trees-AbCdEf/0001/project")
+    counted["a.py::A::profile_a"]["instructions"] = [1060.0]
+    history.stored.run(counted, new, root="/home/project")
+    items = {i["metric"]: i for i in compare(history, base, new, "--format=json",
+                                             code=0).json["items"]}
+    assert items["instructions"]["uncompared"] == "other-conditions"
+    assert "checkout" in items["instructions"]["why"]
+    assert items["wall_time"]["verdict"] in ("same", "inconclusive")
+    done = compare(history, base, new, "--across-machines", "--format=json", code=6)
+    assert {i["metric"]: i["verdict"] for i in done.json["items"]}["instructions"] == "slower"
+
+
 def test_what_does_not_count(history):
     """Another kernel or virtual environment is the same machine and Python."""
     _, base, new = history.commits
