@@ -186,6 +186,9 @@ pairs_item(struct prf_pairing *p, const struct prf_side_result *base,
            const struct prf_side_result *next)
 {
     const struct prf_side_result *one = next != NULL ? next : base;
+    if (one == NULL) {
+        PRF_BUG("a case on neither side");
+    }
     return (struct prf_compared){
         .case_id = prf_pairing_copy(p, one->case_id),
         .profiler = prf_pairing_copy(p, one->profiler),
