@@ -95,7 +95,7 @@ static struct prf_comparison comparison;
 static void
 add(struct prf_compared item)
 {
-    item.case_file = "/root/cases/sort.py";
+    item.case_file = "/srv/cases/sort.py";
     item.case_line = 7;
     item.threshold = 0.02;
     items[comparison.n] = item;
@@ -178,7 +178,7 @@ write_as(const char *name, const struct prf_style *style, bool with_where)
                                                        .items = listed,
                                                        .n = comparison.n,
                                                        .where = with_where,
-                                                       .root = "/root"};
+                                                       .root = "/srv"};
     assert_int_equal(format->write(&comparison, &options, out, &err), 0);
     fclose(out);
     return text;
