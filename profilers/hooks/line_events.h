@@ -87,7 +87,7 @@ struct prf_line_events {
     struct prf_line_thread *threads; /* newest use first */
     struct prf_line_thread *current; /* borrowed: that of the last event */
     struct prf_line_code *codes;     /* the last chosen first */
-    uint64_t serial; /* of this session: see prf_line_look in line_source.h */
+    uint64_t serial; /* of this use of the hook: see prf_line_look in line_source.h */
     bool replaced;   /* the case had put its own trace function or tool in place */
     bool set_aside;  /* functions were left alone while it had a trace function */
     const struct prf_line_source *running; /* NULL: stopped */

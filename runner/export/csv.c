@@ -35,18 +35,7 @@ struct csv_file {
 static void
 csv_put(struct csv_file *file, const char *text)
 {
-    prf_strbuf_clear(&file->text);
-    prf_utf8_add(&file->text, text);
-    const char *s = prf_strbuf_text(&file->text);
-    if (strpbrk(s, ",\"\r\n") == NULL) {
-        fputs(s, file->out);
-        return;
-    }
-    putc('"', file->out);
-    for (; *s != '\0'; s++) {
-        fputs(*s == '"' ? "\"\"" : (const char[]){*s, '\0'}, file->out);
-    }
-    putc('"', file->out);
+    prf_csv_add(file->out, text, &file->text);
 }
 
 static void

@@ -187,3 +187,20 @@ prf_label_add(struct prf_strbuf *sb, const struct prf_function *code, uint32_t l
         prf_strbuf_adds(sb, code->qualname);
     }
 }
+
+void
+prf_csv_add(FILE *out, const char *text, struct prf_strbuf *room)
+{
+    prf_strbuf_clear(room);
+    prf_utf8_add(room, text);
+    const char *s = prf_strbuf_text(room);
+    if (strpbrk(s, ",\"\r\n") == NULL) {
+        fputs(s, out);
+        return;
+    }
+    putc('"', out);
+    for (; *s != '\0'; s++) {
+        fputs(*s == '"' ? "\"\"" : (const char[]){*s, '\0'}, out);
+    }
+    putc('"', out);
+}

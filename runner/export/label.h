@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "profile.h"
 #include "strbuf.h"
@@ -16,6 +17,9 @@ size_t prf_utf8_next(const char *text, size_t len, uint32_t *point);
 /* Append `text` as valid UTF-8: what is not becomes U+FFFD. */
 void prf_utf8_add(struct prf_strbuf *sb, const char *text);
 void prf_utf8_add_len(struct prf_strbuf *sb, const char *text, size_t len);
+
+/* Write `text` as a field of CSV (RFC 4180), valid UTF-8; `room` is used on the way. */
+void prf_csv_add(FILE *out, const char *text, struct prf_strbuf *room);
 
 enum prf_visible {
     PRF_VISIBLE_LINE,  /* all on one line: '\n' and '\t' are shown as escapes too */

@@ -242,14 +242,14 @@ static void
 modules(void **state)
 {
     (void)state;
-    static const char *const roots[] = {"/home/me/project", "/home/me/project/cases/",
+    static const char *const roots[] = {"/srv/project", "/srv/project/cases/",
                                         "/"};
     static const char *const files[][2] = {
-        {"/home/me/project/shop/cart.py", "shop.cart"},
-        {"/home/me/project/shop/__init__.py", "shop"},
-        {"/home/me/project/cases/sort.py", "sort"},
-        {"/home/me/projects/other.py", "other"},
-        {"/home/me/project/.venv/lib/python3.12/site-packages/rich/table.py",
+        {"/srv/project/shop/cart.py", "shop.cart"},
+        {"/srv/project/shop/__init__.py", "shop"},
+        {"/srv/project/cases/sort.py", "sort"},
+        {"/srv/projects/other.py", "other"},
+        {"/srv/project/.venv/lib/python3.12/site-packages/rich/table.py",
          "rich.table"},
         {"/usr/lib/python3/dist-packages/attr/_make.py", "attr._make"},
         {"/usr/lib/python3.11/json/decoder.py", "json.decoder"},
