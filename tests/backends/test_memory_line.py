@@ -75,8 +75,9 @@ def test_lines_that_take_and_give_back(backend):
     recording = memory(body, {"backend": backend}, case_file=__file__)
     increments = of_function(recording, body, "increment")
     usage = of_function(recording, body, "usage")
-    # Pages of libraries become shared or not as other processes come and go.
-    near = SIZE // (4 if backend.endswith(("pss", "uss")) else 20)
+    # All pages of libraries, 10 to 15 MB, may become shared or our own between two
+    # lines, as other processes come and go.
+    near = SIZE // (2 if backend.endswith(("pss", "uss")) else 20)
     assert increments[1] == pytest.approx(SIZE, abs=near)
     assert increments[2] == pytest.approx(SIZE, abs=near)
     assert increments[3] == pytest.approx(-SIZE, abs=near)
