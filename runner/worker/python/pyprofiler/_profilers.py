@@ -93,14 +93,9 @@ class Backend(Profiler):
 
 
 def _session(name, options):
-    try:
-        from _pyprofiler import Session
-    except ImportError:
-        raise RuntimeError(
-            f"profiler '{name}' measures inside pyprofiler's worker only: run this "
-            "file with 'pyprofiler-run'"
-        ) from None
-    return Session(name, options)
+    from pyprofiler import _native
+
+    return _native.load().Session(name, options)
 
 
 def _as_text(options):
