@@ -179,6 +179,9 @@ memory_line_look(struct prf_line_thread *thread, PyCodeObject *code, PyObject *g
 {
     struct memory_line *st = thread->events->user;
     (void)globals;
+    if (prf_codes_is_hidden_python(code)) {
+        return PRF_LINE_NEVER;
+    }
     bool above =
         thread->n == 0 || thread->frames[thread->n - 1].depth == MEMORY_LINE_ABOVE;
     int depth =
