@@ -21,6 +21,7 @@
 #include "native.h"
 #include "procmem.h"
 #include "proctree.h"
+#include "traces.h"
 
 struct memory_line {
     /* options */
@@ -41,8 +42,8 @@ struct memory_line {
     struct prf_rows rows;
     struct prf_procmem process;
     struct prf_proctree children;
-    PyObject *traced_memory; /* strong: _tracemalloc.get_traced_memory, or NULL */
-    bool started_tracemalloc;
+    PyObject *traced_memory;  /* strong: _tracemalloc.get_traced_memory, or NULL */
+    bool started_tracemalloc; /* see hooks/traces.h */
     const struct prf_interpose *native; /* NULL: memory is of another kind */
     struct prf_marks marks;
     uint64_t wall_ns;
@@ -318,9 +319,9 @@ memory_line_open_tracemalloc(struct memory_line *st, struct prf_error *err)
     PyObject *tracing = module ? PyObject_CallMethod(module, "is_tracing", NULL) : NULL;
     PyObject *started = tracing;
     Py_XINCREF(started);
-    if (tracing == Py_False) {
+    st->started_tracemalloc = tracing != NULL;
+    if (tracing != NULL && prf_traces_enter(tracing == Py_True)) {
         Py_SETREF(started, PyObject_CallMethod(module, "start", NULL));
-        st->started_tracemalloc = started != NULL;
     }
     st->traced_memory =
         started ? PyObject_GetAttrString(module, "get_traced_memory") : NULL;
@@ -334,13 +335,14 @@ static void
 memory_line_close_tracemalloc(struct memory_line *st)
 {
     Py_CLEAR(st->traced_memory);
-    if (st->started_tracemalloc) {
+    bool is_last = st->started_tracemalloc && prf_traces_leave();
+    st->started_tracemalloc = false;
+    if (is_last) {
         PyObject *module = PyImport_ImportModule("_tracemalloc");
         PyObject *result = module ? PyObject_CallMethod(module, "stop", NULL) : NULL;
         PyErr_Clear();
         Py_XDECREF(result);
         Py_XDECREF(module);
-        st->started_tracemalloc = false;
     }
 }
 
