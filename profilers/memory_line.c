@@ -264,7 +264,8 @@ memory_line_enter(struct prf_line_thread *thread, struct prf_line_frame *frame)
         memory_line_row(st, outer, outer->line)->increment +=
             frame->value - outer->value;
     }
-    if (frame->line < 0 && !code->base.body_on_def_line && code->base.n_lines > 0) {
+    if (frame->line < 0 && !frame->open && !code->base.body_on_def_line &&
+        code->base.n_lines > 0) {
         struct memory_line_row *row = memory_line_row(st, frame, 0);
         row->usage = frame->value > row->usage ? frame->value : row->usage;
         row->occurrences++;
@@ -375,7 +376,9 @@ memory_line_open(void *state, const struct prf_session *session, struct prf_erro
         rc = prf_line_sources_init(&st->sources, st->sink, file, err);
     }
     if (rc == 0) {
-        rc = prf_line_events_open(&st->events, &memory_line_ops, st, err);
+        rc = prf_line_events_open(&st->events, &memory_line_ops, st,
+                                  session->from_inside ? PRF_LINE_OPEN_INNERMOST : 0,
+                                  err);
     }
     if (rc < 0) {
         return rc;

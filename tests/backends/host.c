@@ -225,7 +225,7 @@ empty_line_open(void *state, const struct prf_session *session, struct prf_error
 {
     struct empty_line *st = state;
     snprintf(st->file, sizeof st->file, "%s", session->case_file);
-    return prf_line_events_open(&st->events, &empty_line_ops, st, err);
+    return prf_line_events_open(&st->events, &empty_line_ops, st, 0, err);
 }
 
 static int
