@@ -1,4 +1,4 @@
-/* A text for a terminal that is made of a snapshot: names that cannot harm it, and only
+/* A text for a terminal that is made of a view: names that cannot harm it, and only
    characters that it can show. With the GIL. */
 #ifndef PRF_PIECES_PAGE_H
 #define PRF_PIECES_PAGE_H

@@ -32,7 +32,7 @@ report_hotter(const void *a, const void *b, void *context)
     return x->first < y->first ? -1 : x->first > y->first;
 }
 
-/* The order of the snapshot becomes that of total times, the largest first. */
+/* The order of the view becomes that of total times, the largest first. */
 static void
 report_rank(struct prf_view *s)
 {

@@ -129,17 +129,17 @@ stats_fill(struct stats *s, const uint64_t *ticks, const uint32_t *buckets)
 }
 
 static PyObject *
-stats_new(const struct prf_view *snapshot, const struct prf_piece_durations *d,
+stats_new(const struct prf_view *view, const struct prf_piece_durations *d,
           uint32_t piece)
 {
-    const struct prf_view_piece *from = &snapshot->pieces[piece];
+    const struct prf_view_piece *from = &view->pieces[piece];
     struct stats *s = (struct stats *)stats_type.tp_alloc(&stats_type, 0);
     if (s == NULL) {
         return NULL;
     }
     s->name = Py_NewRef(from->name);
     s->n_calls = from->n_calls;
-    s->keep_calls = snapshot->keep_calls;
+    s->keep_calls = view->keep_calls;
     s->figures = stats_figures(from);
     s->n_kept = d->at[piece + 1] - d->at[piece];
     if (stats_fill(s, d->ticks + d->at[piece], from->buckets) < 0) {
@@ -149,7 +149,7 @@ stats_new(const struct prf_view *snapshot, const struct prf_piece_durations *d,
     return (PyObject *)s;
 }
 
-/* A snapshot and the durations in it; -1, exception set. */
+/* A view and the durations in it; -1, exception set. */
 static int
 stats_take(PyObject *profiler, struct prf_view *s, struct prf_piece_durations *d)
 {

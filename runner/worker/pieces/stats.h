@@ -16,11 +16,11 @@ struct prf_piece_durations {
     size_t *at;
 };
 
-/* From a snapshot with calls. -1: no memory, MemoryError is set. */
+/* From a view with calls. -1: no memory, MemoryError is set. */
 int prf_piece_durations_of(const struct prf_view *s, struct prf_piece_durations *d);
 void prf_piece_durations_release(struct prf_piece_durations *d);
 
-/* One for each piece of the snapshot, which has calls and buckets; the caller's (free).
+/* One for each piece of the view, which has calls and buckets; the caller's (free).
    NULL: no memory, MemoryError is set. */
 struct prf_piece_figures *prf_piece_figures_of(const struct prf_view *s);
 
@@ -33,7 +33,7 @@ struct prf_pieces_summary {
     double mean, median, p95, min, max;
 };
 
-/* From a snapshot with calls and buckets. -1: MemoryError. */
+/* From a view with calls and buckets. -1: MemoryError. */
 int prf_pieces_summarize(const struct prf_view *s, struct prf_pieces_summary *sum);
 
 /* RuntimeError: calls were asked for and none were kept; says what to do. NULL. */
