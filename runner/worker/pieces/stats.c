@@ -164,17 +164,33 @@ stats_take(PyObject *profiler, struct prf_view *s, struct prf_piece_durations *d
     return 0;
 }
 
-static PyObject *
-stats_find(const struct prf_view *s, const struct prf_piece_durations *d,
-           PyObject *name)
+/* What has begun but not ended yet has its own time: it is found by its whole name. */
+static uint32_t
+stats_find(PyObject *profiler, const struct prf_view *s, PyObject *name)
 {
     for (uint32_t i = 0; i < s->n_called; i++) {
-        int same = PyUnicode_Compare(s->pieces[s->order[i]].name, name);
-        if (same == 0) {
-            return stats_new(s, d, s->order[i]);
+        if (PyUnicode_Compare(s->pieces[s->order[i]].name, name) == 0) {
+            return s->order[i];
         }
     }
-    Py_RETURN_NONE;
+    uint32_t piece = prf_pieces_find(prf_pieces_of(profiler), name);
+    return piece < s->n_pieces ? piece : PRF_PIECE_NONE;
+}
+
+static PyObject *
+stats_by_name(PyObject *profiler, PyObject *name)
+{
+    struct prf_view s;
+    struct prf_piece_durations d;
+    if (stats_take(profiler, &s, &d) < 0) {
+        return NULL;
+    }
+    uint32_t piece = stats_find(profiler, &s, name);
+    PyObject *found =
+        piece == PRF_PIECE_NONE ? Py_NewRef(Py_None) : stats_new(&s, &d, piece);
+    prf_piece_durations_release(&d);
+    prf_view_release(&s);
+    return found;
 }
 
 PyObject *
@@ -183,8 +199,6 @@ prf_pieces_get_function_stats(PyObject *self, PyObject *const *args, Py_ssize_t 
 {
     static const struct prf_signature signature = {
         "get_function_stats", {"name"}, .n_positional = 1, .n_required = 1};
-    struct prf_view s;
-    struct prf_piece_durations d;
     PyObject *values[4];
     if (prf_arguments_bind(&signature,
                            (struct prf_call_arguments){args, n_args, kwnames},
@@ -195,12 +209,9 @@ prf_pieces_get_function_stats(PyObject *self, PyObject *const *args, Py_ssize_t 
         return PyErr_Format(PyExc_TypeError, "name must be a str, not %.100s",
                             Py_TYPE(values[0])->tp_name);
     }
-    if (stats_take(self, &s, &d) < 0) {
-        return NULL;
-    }
-    PyObject *found = stats_find(&s, &d, values[0]);
-    prf_piece_durations_release(&d);
-    prf_view_release(&s);
+    PyObject *name = PyUnicode_FromObject(values[0]); /* no subclass with a hash */
+    PyObject *found = name == NULL ? NULL : stats_by_name(self, name);
+    Py_XDECREF(name);
     return found;
 }
 
