@@ -81,7 +81,8 @@ prf_pieces_call(const struct prf_pieces *p, uint64_t index)
     return &p->chunks[index / PRF_PIECE_CHUNK][index % PRF_PIECE_CHUNK];
 }
 
-/* The piece of that name that has calls; else the only one that is a method of that name
+/* The piece of that name that has calls; else the only one that is a method of that
+   name
    ("run" finds "Task.run"); PRF_PIECE_NONE: there is none, or several. No exception. */
 uint32_t prf_pieces_find(const struct prf_pieces *p, PyObject *name);
 

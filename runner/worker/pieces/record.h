@@ -1,14 +1,14 @@
 /* The hot path: what was entered and left, into a struct prf_pieces.
 
-   Every thread has a strand: the stack of what runs on it. Functions, and generators and
-   coroutines while they are resumed, come and go as a stack does; blocks may be left in
-   any order and on any thread. Whatever interval lies between two events of a thread is
-   own time of the entry that was on top.
+   Every thread has a strand: the stack of what runs on it. Functions, and generators
+   and coroutines while they are resumed, come and go as a stack does; blocks may be
+   left in any order and on any thread. Whatever interval lies between two events of a
+   thread is own time of the entry that was on top.
 
-   A block in a coroutine that is not itself profiled stays open while other tasks run on
-   its thread. tstate->context tells them apart: an entry runs while the context it was
-   entered in is the thread's or one from which that was entered (Context.run); else it is
-   parked, and back on the stack when its context is. All under the GIL. */
+   A block in a coroutine that is not itself profiled stays open while other tasks run
+   on its thread. tstate->context tells them apart: an entry runs while the context it
+   was entered in is the thread's or one from which that was entered (Context.run); else
+   it is parked, and back on the stack when its context is. All under the GIL. */
 #ifndef PRF_PIECES_RECORD_H
 #define PRF_PIECES_RECORD_H
 
@@ -55,14 +55,10 @@ struct prf_profiler {
     PyObject *ids;   /* strong: dict of name to index in pieces */
     uint32_t *slots; /* hash table of nodes, 0: free */
     uint32_t n_slots;
-    uint32_t n_pieces_room, n_nodes_room, n_threads_room;
-    uint64_t n_chunks_room;
+    uint64_t n_pieces_room, n_nodes_room, n_threads_room, n_chunks_room;
     double ns_per_tick; /* for buckets; 0: calls are kept */
-    PyObject *dict;     /* none; here for weak references only */
     PyObject *weakrefs;
 };
-
-extern PyTypeObject *prf_profiler_type; /* borrowed from the module */
 
 /* A piece as its function knows it, with the node it had last. */
 struct prf_piece_ref {
@@ -82,15 +78,16 @@ struct prf_mark {
 
 /* ---- a profiler's data ---- */
 
-int prf_record_init(struct prf_profiler *p);    /* -1, MemoryError */
+int prf_record_init(struct prf_profiler *p); /* -1, MemoryError */
 void prf_record_release(struct prf_profiler *p);
-void prf_record_clear(struct prf_profiler *p);  /* see PerformanceProfiler.clear */
+void prf_record_clear(struct prf_profiler *p); /* see PerformanceProfiler.clear */
 int prf_record_traverse(struct prf_profiler *p, visitproc visit, void *arg);
 void prf_record_drop_blocks(struct prf_profiler *p); /* tp_clear */
 
 /* ---- events; no Python error leaves them, what is lost is counted ---- */
 
-struct prf_strand *prf_record_strand_slow(struct prf_profiler *p, PyThreadState *tstate);
+struct prf_strand *prf_record_strand_slow(struct prf_profiler *p,
+                                          PyThreadState *tstate);
 void prf_record_switch(struct prf_profiler *p, struct prf_strand *s,
                        PyThreadState *tstate);
 uint32_t prf_record_node_slow(struct prf_profiler *p, uint32_t parent,
@@ -103,6 +100,11 @@ void prf_record_leave_slow(struct prf_profiler *p, const struct prf_mark *mark,
 void prf_record_call(struct prf_profiler *p, struct prf_strand *s, uint32_t node,
                      uint64_t start, uint64_t end);
 
+/* Drops entries on top that have ended before those above them. Code may run. */
+void prf_record_settle(struct prf_strand *s);
+void prf_record_sweep(struct prf_profiler *p); /* strands of threads that are gone */
+void prf_record_free_strands(struct prf_profiler *p);
+
 /* The interval since the newest event belongs to what is on top. */
 static inline void
 prf_record_charge(struct prf_profiler *p, struct prf_strand *s, uint64_t now)
@@ -111,7 +113,8 @@ prf_record_charge(struct prf_profiler *p, struct prf_strand *s, uint64_t now)
     s->newest = now;
 }
 
-/* The strand of this thread, its stack as the thread's context says; NULL: no memory. */
+/* The strand of this thread, its stack as the thread's context says; NULL: no memory.
+ */
 static inline struct prf_strand *
 prf_record_strand(struct prf_profiler *p)
 {
@@ -202,10 +205,9 @@ prf_record_leave(struct prf_profiler *p, const struct prf_mark *mark)
 
 struct prf_activity {
     struct prf_piece_ref ref;
-    uint64_t start;          /* of the first resumption; 0: not begun */
-    uint32_t node;           /* of all of them; valid in epoch */
-    uint32_t epoch;
-    bool ended;
+    uint64_t start; /* of the first resumption; 0: not begun, or begun unseen */
+    uint32_t node;  /* of all of them */
+    bool begun, ended;
     struct prf_entry *saved; /* blocks that are open in it while it is suspended */
     uint32_t n_saved;
 };
@@ -221,7 +223,8 @@ void prf_activity_release(struct prf_profiler *p, struct prf_activity *a);
 
 /* Enter: false, counted: no memory. */
 bool prf_record_enter_block(struct prf_profiler *p, PyObject *name, PyObject *block,
-                            uint64_t *start, uint32_t *node, uint32_t *epoch);
+                            uint64_t *start, uint32_t *node);
+/* The block says already that it is left. */
 void prf_record_leave_block(struct prf_profiler *p, PyObject *block, uint64_t start,
                             uint32_t node, PyObject *metadata);
 bool prf_block_is_left(PyObject *block);
