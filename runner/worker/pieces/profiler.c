@@ -1,4 +1,5 @@
 /* PerformanceProfiler, and the functions of the module on the global one. */
+#include "readers.h"
 #include "record.h"
 
 #include <stddef.h>
@@ -292,12 +293,6 @@ profiler_profile_block(PyObject *self, PyObject *const *args, Py_ssize_t n_args,
 
 /* ---- the type ---- */
 
-#define PROFILER_READS(name, doc)                                                      \
-    {                                                                                  \
-#name, (PyCFunction)(void (*)(void))prf_pieces_##name,                         \
-            METH_FASTCALL | METH_KEYWORDS, PyDoc_STR(doc)                              \
-    }
-
 static PyMethodDef profiler_methods[] = {
     {"enable", profiler_enable, METH_NOARGS,
      PyDoc_STR("enable($self, /)\n--\n\nCount calls from now on. Functions that were "
@@ -331,20 +326,7 @@ static PyMethodDef profiler_methods[] = {
          "profile_block($self, name, /, **metadata)\n--\n\nA context manager that "
          "times its body as a piece of that name. For one use. The\nkeyword "
          "arguments are kept with the call.")},
-    PROFILER_READS(get_function_stats, "get_function_stats($self, name)\n--\n\n"),
-    PROFILER_READS(get_all_function_stats, "get_all_function_stats($self)\n--\n\n"),
-    PROFILER_READS(get_all_calls, "get_all_calls($self)\n--\n\n"),
-    PROFILER_READS(get_hotspots, "get_hotspots($self, limit=10)\n--\n\n"),
-    PROFILER_READS(get_slowest_calls, "get_slowest_calls($self, limit=10)\n--\n\n"),
-    PROFILER_READS(get_call_tree, "get_call_tree($self)\n--\n\n"),
-    PROFILER_READS(generate_flame_graph_text,
-                   "generate_flame_graph_text($self, width=80)\n--\n\n"),
-    PROFILER_READS(generate_timeline_text,
-                   "generate_timeline_text($self, limit=50)\n--\n\n"),
-    PROFILER_READS(get_summary, "get_summary($self)\n--\n\n"),
-    PROFILER_READS(export_to_json, "export_to_json($self, filename)\n--\n\n"),
-    PROFILER_READS(export_to_csv, "export_to_csv($self, filename)\n--\n\n"),
-    PROFILER_READS(print_report, "print_report($self, top_n=10)\n--\n\n"),
+    PRF_PIECES_READERS,
     {NULL},
 };
 
@@ -503,6 +485,7 @@ prf_pieces_add_profiler(PyObject *module)
 {
     if (PyType_Ready(&global_type) < 0 || prf_pieces_add_block(module) < 0 ||
         prf_pieces_add_wrapper(module) < 0 || prf_pieces_add_activities(module) < 0 ||
+        prf_pieces_add_stats(module) < 0 ||
         PyModule_AddType(module, &profiler_type) < 0) {
         return -1;
     }
