@@ -57,8 +57,7 @@ PyInit__pyprofiler(void)
     if (module != NULL && prf_session_add_type(module) < 0) {
         Py_CLEAR(module);
     }
-    if (module != NULL &&
-        (prf_pieces_add_profiler(module) < 0 || prf_pieces_add_stats(module) < 0)) {
+    if (module != NULL && prf_pieces_add_profiler(module) < 0) {
         Py_CLEAR(module);
     }
     return module;

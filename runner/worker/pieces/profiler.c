@@ -485,6 +485,7 @@ prf_pieces_add_profiler(PyObject *module)
 {
     if (PyType_Ready(&global_type) < 0 || prf_pieces_add_block(module) < 0 ||
         prf_pieces_add_wrapper(module) < 0 || prf_pieces_add_activities(module) < 0 ||
+        prf_pieces_add_stats(module) < 0 ||
         PyModule_AddType(module, &profiler_type) < 0) {
         return -1;
     }
