@@ -263,7 +263,7 @@ codes_c_name(PyMethodDef *method, PyObject *self, PyObject *module)
     return text;
 }
 
-static const PyMethodDef *hidden[8];
+static const PyMethodDef *hidden[32];
 static size_t n_hidden;
 
 void
