@@ -11,13 +11,19 @@ from pyprofiler import _runner
 _USAGE = 4
 
 
+def hand_over(name, *words):
+    """Become the program `name`, called with `words` and then ours. Returns an exit
+    code, the reason told, only when there is no such program."""
+    program = _runner.find(name)
+    if program is None:
+        print(f"pyprofiler: {_runner.missing(name)}", file=sys.stderr)
+        return _USAGE
+    os.execv(program, [program, *words, *sys.argv[1:]])
+
+
 def main():
     """Does not return when the runner is found."""
-    runner = _runner.find()
-    if runner is None:
-        print(f"pyprofiler: {_runner.missing()}", file=sys.stderr)
-        return _USAGE
-    os.execv(runner, [runner, f"--python={sys.executable}", *sys.argv[1:]])
+    return hand_over(_runner.PROGRAM, f"--python={sys.executable}")
 
 
 if __name__ == "__main__":
