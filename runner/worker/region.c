@@ -102,15 +102,24 @@ region_stop(struct region *r)
     r->phase = REGION_ENDED;
 }
 
-/* Who derives from us may refuse to go on when something could not start. */
+/* Something could not start. Where that is because others hold what it needs, the rest
+   goes on; when there is no rest, or it is another mistake, who derives from us says
+   whether to refuse. Nothing measures while Python code of ours runs. */
 static int
 region_ask(struct region *r)
 {
-    if (region_is_measuring(r) || PyList_GET_SIZE(r->failures) == 0) {
+    bool mistake = false;
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(r->failures); i++) {
+        PyObject *code = PyTuple_GET_ITEM(PyList_GET_ITEM(r->failures, i), 1);
+        mistake |= PyLong_AsLong(code) != PRF_EUNAVAILABLE;
+    }
+    if (PyList_GET_SIZE(r->failures) == 0 || (region_is_measuring(r) && !mistake)) {
         return 0;
     }
+    region_stop(r);
     PyObject *done = PyObject_CallMethod((PyObject *)r, "_refused", NULL);
     Py_XDECREF(done);
+    r->phase = done == NULL ? REGION_ENDED : REGION_RUNNING;
     return done == NULL ? -1 : 0;
 }
 
@@ -218,6 +227,22 @@ region_get_failures(PyObject *self, void *Py_UNUSED(closure))
     return PyList_AsTuple(((struct region *)self)->failures);
 }
 
+/* ---- functions of the package that run inside the block ---- */
+
+static PyObject *
+region_hide(PyObject *Py_UNUSED(type), PyObject *function)
+{
+    PyObject *code = PyObject_GetAttrString(function, "__code__");
+    if (code != NULL && PyCode_Check(code)) {
+        prf_codes_hide_python((PyCodeObject *)code);
+    } else if (code != NULL) {
+        PyErr_SetString(PyExc_TypeError, "not a function's code");
+        Py_CLEAR(code);
+    }
+    Py_XDECREF(code);
+    return code == NULL ? NULL : Py_NewRef(function);
+}
+
 /* ---- the type ---- */
 
 static PyObject *
@@ -266,6 +291,9 @@ static PyMethodDef region_methods[] = {
     {"mark", region_mark, METH_O,
      PyDoc_STR("mark($self, name, /)\n--\n\nRecord a named moment, in every profiler "
                "that runs.")},
+    {"_hide", region_hide, METH_O | METH_CLASS,
+     PyDoc_STR("_hide($type, function, /)\n--\n\nLeave a function of the package out "
+               "of every result; returns it.")},
     {NULL},
 };
 

@@ -116,10 +116,11 @@ life_check_alone(const struct prf_session_object *s, struct prf_error *err)
         return 0;
     }
     bool named = other->label[0] != '\0';
-    return prf_fail(err, PRF_EUNAVAILABLE,
-                    "'%s' measures in this process already, for %s%s%s of pyprofiler",
-                    s->backend->name, named ? "the session '" : "another session",
-                    named ? other->label : "", named ? "'" : "");
+    return prf_fail(
+        err, PRF_EUNAVAILABLE,
+        "pyprofiler's '%s' runs already in this process%s%s%s; stop it first",
+        s->backend->name, named ? ", for '" : "", named ? other->label : "",
+        named ? "'" : "");
 }
 
 int
