@@ -6,99 +6,104 @@ written and not where it has an effect.
 
 import os
 
-_REQUIRED = object()
 
+class _Field:
+    """One field: what it takes, in words and as a check.
 
-def _type_name(value):
-    return type(value).__qualname__
+    `types` are those it may have; `keep` gives the value that is kept, ValueError: it
+    is not one that can be.
+    """
 
+    def __init__(self, default, types, accepts, keep=lambda value: value):
+        self.default = default
+        self.types = types
+        self.accepts = accepts
+        self.keep = keep
 
-def _bool(value):
-    return value if isinstance(value, bool) else _REQUIRED
+    def take(self, name, value):
+        # True is an int, but no number of seconds
+        fits = isinstance(value, self.types) and (
+            bool in self.types or not isinstance(value, bool)
+        )
+        try:
+            if fits:
+                return self.keep(value)
+        except (TypeError, ValueError):
+            pass
+        raise (ValueError if fits else TypeError)(
+            f"{name} is {value!r} ({type(value).__qualname__}); it takes {self.accepts}"
+        )
 
 
 def _text(value):
-    return value if isinstance(value, str) and value.strip() else _REQUIRED
-
-
-def _optional_text(value):
-    return None if value is None else _text(value)
+    if value is None or value.strip():
+        return value
+    raise ValueError
 
 
 def _path(value):
-    if isinstance(value, (str, os.PathLike)):
-        path = os.fspath(value)
-        return path if isinstance(path, str) and path else _REQUIRED
-    return _REQUIRED
-
-
-def _optional_path(value):
-    return None if value is None else _path(value)
-
-
-def _store(value):
-    return value if isinstance(value, bool) else _path(value)
+    if value is None or isinstance(value, bool):
+        return value
+    return _text(os.fspath(value) if isinstance(os.fspath(value), str) else "")
 
 
 def _texts(value):
-    if isinstance(value, (list, tuple)) and all(_text(x) is not _REQUIRED for x in value):
+    if all(isinstance(text, str) and text.strip() for text in value):
         return tuple(value)
-    return _REQUIRED
+    raise ValueError
 
 
-class _Field:
-    """One field: `check` gives the value that is kept or _REQUIRED: a wrong type."""
+def _within(low, high):
+    def keep(value):
+        if low <= value <= high:  # false for a NaN
+            return float(value)
+        raise ValueError
 
-    def __init__(self, default, check, accepts, low=None, high=None, words=None):
-        self.default = default
-        self.check = check
-        self.accepts = accepts
-        self.low, self.high, self.words = low, high, words
-
-    def take(self, name, value):
-        kept = self.check(value)
-        if kept is _REQUIRED:
-            wrong = ValueError if self.check(self._like(value)) is not _REQUIRED else TypeError
-            raise wrong(
-                f"{name} is {value!r} ({_type_name(value)}); it takes {self.accepts}"
-            )
-        outside = self.low is not None and not self.low <= kept <= self.high
-        if outside or (self.words is not None and kept not in self.words):
-            raise ValueError(f"{name} is {value!r}; it takes {self.accepts}")
-        return kept
-
-    @staticmethod
-    def _like(value):
-        """Another value of that type: is it the type that is wrong?"""
-        return "x" if isinstance(value, str) else value
+    return keep
 
 
-def _seconds(value):
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
-    return _REQUIRED
+def _word(*words):
+    def keep(value):
+        if value in words:
+            return value
+        raise ValueError
+
+    return keep
 
 
-_FLAG = "True or False"
+_NONE = type(None)
+
+
+def _flag(default):
+    return _Field(default, (bool,), "True or False")
+
+
+def _seconds(default, low, high):
+    accepts = f"seconds from {low:g} to {high:g}"
+    return _Field(default, (int, float), accepts, _within(low, high))
+
+
 _FIELDS = {
-    "line_profiling": _Field(True, _bool, _FLAG),
-    "memory_profiling": _Field(True, _bool, _FLAG),
-    "call_profiling": _Field(True, _bool, _FLAG),
-    "sampling_profiling": _Field(True, _bool, _FLAG),
-    "output_dir": _Field(None, _optional_path, "the path of a folder, or None"),
-    "create_visualizations": _Field(False, _bool, _FLAG),
-    "name": _Field(None, _optional_text, "a text that is not empty, or None"),
-    "store": _Field(True, _store, "True, False, or the path of a store"),
-    "sampling_interval": _Field(
-        0.001, _seconds, "seconds from 0.0001 to 60", low=0.0001, high=60
+    "line_profiling": _flag(True),
+    "memory_profiling": _flag(True),
+    "call_profiling": _flag(True),
+    "sampling_profiling": _flag(True),
+    "output_dir": _Field(
+        None, (str, os.PathLike, _NONE), "the path of a folder, or None", _path
     ),
-    "memory_interval": _Field(
-        0.1, _seconds, "seconds from 0.001 to 3600", low=0.001, high=3600
+    "create_visualizations": _flag(False),
+    "name": _Field(None, (str, _NONE), "a text that is not empty, or None", _text),
+    "store": _Field(
+        True, (bool, str, os.PathLike), "True, False, or the path of a store", _path
     ),
-    "c_functions": _Field(True, _bool, _FLAG),
-    "functions": _Field((), _texts, "a list of patterns as the profiler 'line' takes them"),
+    "sampling_interval": _seconds(0.001, 0.0001, 60),
+    "memory_interval": _seconds(0.1, 0.001, 3600),
+    "c_functions": _flag(True),
+    "functions": _Field(
+        (), (list, tuple), "a list of patterns as the profiler 'line' takes them", _texts
+    ),
     "on_conflict": _Field(
-        "raise", _text, "'raise' or 'skip'", words=("raise", "skip")
+        "raise", (str,), "'raise' or 'skip'", _word("raise", "skip")
     ),
 }
 
