@@ -159,6 +159,7 @@ line_pause(struct prf_line_thread *thread, uint64_t ticks)
 }
 
 static const struct prf_line_ops line_ops = {
+    .name = "line",
     .code_size = sizeof(struct line_code),
     .look = line_look,
     .code_init = line_code_init,

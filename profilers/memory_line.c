@@ -295,6 +295,7 @@ memory_line_leave(struct prf_line_thread *thread, struct prf_line_frame *frame)
 }
 
 static const struct prf_line_ops memory_line_ops = {
+    .name = "memory-line",
     .code_size = sizeof(struct memory_line_code),
     .look = memory_line_look,
     .code_init = memory_line_code_init,

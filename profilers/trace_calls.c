@@ -423,6 +423,7 @@ calls_thread_start(struct prf_call_thread *thread)
 }
 
 const struct prf_call_ops prf_tracer_call_ops = {
+    .name = "tracer",
     .thread_size = sizeof(struct tracer_thread),
     .thread_start = calls_thread_start,
     .enter_python = calls_enter_python,

@@ -170,12 +170,37 @@ codes_text(PyObject *text, PyObject **owner)
     return utf8;
 }
 
+static PyCodeObject *hidden_codes[16]; /* strong, for good */
+static size_t n_hidden_codes;
+
+static bool
+codes_is_hidden_python(const PyCodeObject *code)
+{
+    size_t i = 0;
+    while (i < n_hidden_codes && hidden_codes[i] != code) {
+        i++;
+    }
+    return i < n_hidden_codes;
+}
+
+void
+prf_codes_hide_python(PyCodeObject *code)
+{
+    if (!codes_is_hidden_python(code) &&
+        n_hidden_codes < sizeof(hidden_codes) / sizeof(hidden_codes[0])) {
+        hidden_codes[n_hidden_codes++] = (PyCodeObject *)Py_NewRef(code);
+    }
+}
+
 uint32_t
 prf_codes_add_python(struct prf_codes *codes, PyCodeObject *code)
 {
     uint32_t id = prf_codes_find(codes, code);
     if (id != 0) {
         return id;
+    }
+    if (codes_is_hidden_python(code)) {
+        return codes_insert(codes, code, (PyObject *)code, PRF_CODE_SKIPPED);
     }
     struct prf_exception saved;
     prf_exception_save(&saved);
@@ -263,7 +288,7 @@ codes_c_name(PyMethodDef *method, PyObject *self, PyObject *module)
     return text;
 }
 
-static const PyMethodDef *hidden[8];
+static const PyMethodDef *hidden[32];
 static size_t n_hidden;
 
 void

@@ -76,8 +76,12 @@ uint32_t prf_codes_add_python(struct prf_codes *codes, PyCodeObject *code);
 uint32_t prf_codes_add_c(struct prf_codes *codes, PyMethodDef *method, PyObject *self,
                          PyObject *module);
 
-/* Leave this C function of our own out of every result; at most 8, before any run. */
+/* Leave this C function of our own out of every result; at most 32, before any run. */
 void prf_codes_hide(const PyMethodDef *method);
+
+/* The same for a Python function of ours: it counts as its caller. At most 16; the
+   reference is kept for good. */
+void prf_codes_hide_python(PyCodeObject *code);
 
 /* A note for each pattern of `include` that matched no file. No GIL needed. */
 void prf_codes_note(const struct prf_codes *codes, struct prf_sink *sink);

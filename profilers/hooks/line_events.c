@@ -225,6 +225,19 @@ line_code_free(struct prf_line_events *events, struct prf_line_code *code)
     free(code);
 }
 
+/* Hang something, or nothing, on the code objects of a function. -1 with an exception.
+ */
+static int
+line_code_mark(struct prf_line_code *code, void *mark)
+{
+    PyCodeObject *copy = line_source->copy ? line_source->copy(code) : NULL;
+    int rc = PyUnstable_Code_SetExtra((PyObject *)code->code, prf_line_extra, mark);
+    if (rc == 0 && copy != NULL) {
+        rc = PyUnstable_Code_SetExtra((PyObject *)copy, prf_line_extra, mark);
+    }
+    return rc;
+}
+
 /* NULL with or without an exception. */
 static struct prf_line_code *
 line_code_new(struct prf_line_events *events, PyCodeObject *code)
@@ -234,8 +247,7 @@ line_code_new(struct prf_line_events *events, PyCodeObject *code)
         return NULL;
     }
     lc->code = (PyCodeObject *)Py_NewRef(code);
-    if (line_code_lines(lc) < 0 || events->ops->code_init(events->user, lc) < 0 ||
-        PyUnstable_Code_SetExtra((PyObject *)code, prf_line_extra, lc) < 0) {
+    if (line_code_lines(lc) < 0 || events->ops->code_init(events->user, lc) < 0) {
         line_code_free(events, lc);
         return NULL;
     }
@@ -252,7 +264,9 @@ line_look(struct prf_line_thread *thread, PyCodeObject *code, PyObject *globals)
     struct prf_line_code *lc = NULL;
     if (verdict == PRF_LINE_YES) {
         lc = line_code_new(events, code);
-        if (lc != NULL && line_source->chosen(events, lc) < 0) {
+        if (lc != NULL &&
+            (line_source->chosen(events, lc) < 0 || line_code_mark(lc, lc) < 0)) {
+            line_code_mark(lc, prf_line_refused(events));
             lc = NULL;
         }
         if (lc == NULL) {
@@ -284,14 +298,48 @@ prf_line_first_look(struct prf_line_thread *thread, PyCodeObject *code,
 
 /* --- life --- */
 
+static struct prf_line_events *line_running; /* NULL: nobody. Protected by the GIL */
+
+/* The functions of an earlier round are chosen already. */
+static int
+line_mark_codes(struct prf_line_events *events, bool on)
+{
+    int rc = 0;
+    for (struct prf_line_code *c = events->codes; c != NULL; c = c->next) {
+        if (line_code_mark(c, on ? c : NULL) < 0) {
+            PyErr_Clear();
+            rc = -1;
+        }
+    }
+    return rc;
+}
+
 int
 prf_line_events_start(struct prf_line_events *events, struct prf_error *err)
 {
-    int rc = line_source->start(events, err);
-    if (rc == 0) {
-        events->running = line_source;
+    if (line_running != NULL) {
+        const char *name = line_running->ops->name;
+        return strcmp(name, events->ops->name) == 0
+                   ? prf_fail(err, PRF_EUNAVAILABLE,
+                              "pyprofiler's '%s' runs already in this process; stop it "
+                              "first",
+                              name)
+                   : prf_fail(err, PRF_EUNAVAILABLE,
+                              "lines are held by pyprofiler's '%s'; stop it first",
+                              name);
     }
-    return rc;
+    if (line_mark_codes(events, true) < 0) {
+        line_mark_codes(events, false);
+        return prf_fail(err, PRF_ENOMEM, "no memory for the functions to watch");
+    }
+    int rc = line_source->start(events, err);
+    if (rc < 0) {
+        line_mark_codes(events, false);
+        return rc;
+    }
+    events->running = line_source;
+    line_running = events;
+    return 0;
 }
 
 void
@@ -302,6 +350,8 @@ prf_line_events_stop(struct prf_line_events *events)
     }
     events->running->stop(events);
     events->running = NULL;
+    line_running = NULL;
+    line_mark_codes(events, false);
     for (struct prf_line_thread *t = events->threads; t != NULL; t = t->next) {
         while (t->n > 0) {
             line_pop(t);
@@ -316,7 +366,6 @@ prf_line_events_close(struct prf_line_events *events)
     while (events->codes != NULL) {
         struct prf_line_code *code = events->codes;
         events->codes = code->next;
-        PyUnstable_Code_SetExtra((PyObject *)code->code, prf_line_extra, NULL);
         line_code_free(events, code);
     }
     while (events->threads != NULL) {

@@ -7,7 +7,9 @@
    it. A generator's frame is entered at each resumption and left at each suspension.
    Frames that ran already at the start are not seen.
 
-   Everything runs with the GIL held. At most one user at a time. */
+   Everything runs with the GIL held. One user at a time between start and stop (what is
+   known of a function hangs on its code object); calls (call_events.h) may be told
+   beside it. */
 #ifndef PRF_LINE_EVENTS_H
 #define PRF_LINE_EVENTS_H
 
@@ -62,6 +64,7 @@ enum prf_line_verdict {
    `code_init` may work (an exception that is set has been put aside, no events come
    from inside), the others not. A frame is valid until the next event of its thread. */
 struct prf_line_ops {
+    const char *name; /* of the profiler, for those who find the place taken */
     size_t code_size; /* of the user's struct */
     /* Of a code that was not chosen yet; `globals` of the frame. */
     enum prf_line_verdict (*look)(struct prf_line_thread *thread, PyCodeObject *code,
@@ -108,11 +111,12 @@ struct prf_line_events {
 int prf_line_events_open(struct prf_line_events *events, const struct prf_line_ops *ops,
                          void *user, struct prf_error *err);
 
-/* From now on. PRF_EUNAVAILABLE: another tool holds what is needed; it is named. */
+/* From now on. PRF_EUNAVAILABLE: another tool holds what is needed; it is named, and
+   goes on undisturbed. */
 int prf_line_events_start(struct prf_line_events *events, struct prf_error *err);
 
-/* No more events on any thread; frames that still run are left. Idempotent, cannot
-   fail. */
+/* No more events on any thread; frames that still run are left. May be called on
+   another thread than the start. Idempotent, cannot fail. */
 void prf_line_events_stop(struct prf_line_events *events);
 
 /* Idempotent. */

@@ -94,10 +94,7 @@ line_eval_release(struct prf_line_code *code)
             Py_DECREF(copy->probes[i]);
         }
     }
-    if (copy->code != NULL) {
-        PyUnstable_Code_SetExtra((PyObject *)copy->code, prf_line_extra, NULL);
-        Py_DECREF(copy->code);
-    }
+    Py_XDECREF(copy->code);
     free(copy->probes);
     free(copy->line_at);
     free(copy);
@@ -117,12 +114,26 @@ line_eval_copy(struct prf_line_events *Py_UNUSED(events), struct prf_line_code *
     if (copy->probes != NULL) {
         copy->code = prf_line_rewrite(code, line_probe_new, &copy->line_at);
     }
-    if (copy->code == NULL ||
-        PyUnstable_Code_SetExtra((PyObject *)copy->code, prf_line_extra, code) < 0) {
+    if (copy->code == NULL) {
         line_eval_release(code);
     }
     PyErr_Clear();
     return 0;
+}
+
+static PyCodeObject *
+line_eval_copy_of(const struct prf_line_code *code)
+{
+    const struct line_copy *copy = code->source;
+    return copy ? copy->code : NULL;
+}
+
+/* For the hook of the calls. */
+static PyCodeObject *
+line_eval_original(PyCodeObject *code)
+{
+    struct prf_line_code *known = prf_line_known(code);
+    return prf_line_is_code(known) ? known->code : code;
 }
 
 /* A frame that is about to begin gets the copy, and the place on the stack that it
@@ -332,7 +343,7 @@ line_eval_start(struct prf_line_events *events, struct prf_error *err)
         PyErr_Clear();
         return prf_fail(err, PRF_ENOMEM, "no memory for the type of lines");
     }
-    int rc = prf_frame_eval_start(line_eval_hook, err);
+    int rc = prf_frame_eval_start(PRF_FRAME_EVAL_LINES, line_eval_hook, err);
     if (rc < 0) {
         return rc;
     }
@@ -341,6 +352,7 @@ line_eval_start(struct prf_line_events *events, struct prf_error *err)
     if (thread != NULL) {
         thread->stack_floor = prf_frame_eval_floor();
     }
+    prf_frame_eval_original = line_eval_original;
     line_eval_active = events;
     line_eval_serial++;
     return 0;
@@ -356,9 +368,10 @@ line_eval_stop(struct prf_line_events *events)
             tstate->cframe->use_tracing = tstate->c_profilefunc != NULL ? 255 : 0;
         }
     }
-    if (!prf_frame_eval_stop(line_eval_hook)) {
+    if (!prf_frame_eval_stop(PRF_FRAME_EVAL_LINES)) {
         events->replaced = true;
     }
+    prf_frame_eval_original = NULL;
     line_eval_active = NULL;
     line_eval_serial++;
 }
@@ -368,6 +381,7 @@ const struct prf_line_source prf_line_frame_eval = {
     .stop = line_eval_stop,
     .chosen = line_eval_copy,
     .release = line_eval_release,
+    .copy = line_eval_copy_of,
 };
 
 #endif

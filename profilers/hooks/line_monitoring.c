@@ -162,7 +162,8 @@ line_monitoring_begin(struct prf_line_events *events, struct prf_error *err)
         return prf_fail(err, PRF_ENOMEM, "no memory for sys.monitoring");
     }
     events->source = mon;
-    int rc = prf_monitoring_start(mon, line_monitoring_events, events, err);
+    int rc = prf_monitoring_start(mon, events->ops->name, line_monitoring_events,
+                                  events, err);
     if (rc < 0) {
         free(mon);
         events->source = NULL;

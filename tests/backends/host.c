@@ -86,6 +86,7 @@ empty_leave_c(struct prf_call_thread *thread, PyMethodDef *method, PyCodeObject 
 }
 
 static const struct prf_call_ops empty_ops = {
+    .name = "empty",
     .thread_size = sizeof(struct prf_call_thread),
     .thread_start = empty_thread_start,
     .enter_python = empty_python,
@@ -215,6 +216,7 @@ empty_line_lost(void *user)
 }
 
 static const struct prf_line_ops empty_line_ops = {
+    .name = "empty-line",
     .code_size = sizeof(struct prf_line_code),
     .look = empty_line_look,
     .code_init = empty_line_code_init,
