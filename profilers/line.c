@@ -187,7 +187,8 @@ line_open(void *state, const struct prf_session *session, struct prf_error *err)
         rc = prf_line_sources_init(&st->sources, st->sink, file, err);
     }
     if (rc == 0) {
-        rc = prf_line_events_open(&st->events, &line_ops, st, err);
+        rc = prf_line_events_open(&st->events, &line_ops, st,
+                                  session->from_inside ? PRF_LINE_OPEN_FRAMES : 0, err);
     }
     return rc;
 }

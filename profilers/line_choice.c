@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "codes.h"
 #include "path.h"
 #include "strbuf.h"
 #include "suggest.h"
@@ -160,8 +161,8 @@ prf_line_choice_takes(struct prf_line_choice *choice, const PyCodeObject *code,
                       PyObject *globals)
 {
     bool takes = false;
-    if ((code->co_flags & CO_OPTIMIZED) == 0) {
-        return false; /* the body of a module or a class */
+    if ((code->co_flags & CO_OPTIMIZED) == 0 || prf_codes_is_hidden_python(code)) {
+        return false; /* the body of a module or a class; a function of ours */
     }
     if (choice->patterns->n == 0) {
         return prf_line_choice_in_case(choice, code);

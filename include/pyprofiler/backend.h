@@ -65,6 +65,10 @@ struct prf_session {
     const char *case_file; /* absolute path */
     const char *class_name;
     const char *method_name;
+    /* It starts and stops in the middle of Python code that is to be measured, as a
+       `with` block is: a frame that runs already is of the program, not of what runs
+       the case. */
+    bool from_inside;
 };
 
 struct prf_round {
