@@ -65,8 +65,7 @@
 /* While it is held no thread state is added or removed. No GIL needed; never wait for
    anything meanwhile. */
 #if PY_VERSION_HEX >= 0x030D0000
-#define PRF_THREADS_LOCK()                                                             \
-    PyMutex_LockFlags(&_PyRuntime.interpreters.mutex, _Py_LOCK_DONT_DETACH)
+#define PRF_THREADS_LOCK() PyMutex_Lock(&_PyRuntime.interpreters.mutex)
 #define PRF_THREADS_UNLOCK() PyMutex_Unlock(&_PyRuntime.interpreters.mutex)
 #else
 #define PRF_THREADS_LOCK()                                                             \

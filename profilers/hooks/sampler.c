@@ -58,7 +58,6 @@ struct sampler_thread {
 static struct sampler {
     struct prf_sampler_config config;
     struct prf_sampler_ring ring;
-    struct prf_sampler_counts counts; /* of the finished parts; see n_* below */
     PyInterpreterState *interp;
     const void *base; /* frame; NULL: none */
     pid_t base_tid;
@@ -506,6 +505,8 @@ sampler_reset(const struct prf_sampler_config *config)
     memset(the.threads, 0, sizeof the.threads);
     prf_sampler_ring_clear(&the.ring);
     atomic_store(&the.ending, false);
+    atomic_store(&the.drain_is_due, false);
+    atomic_store(&the.n_handling, 0);
     atomic_store(&the.n_taken, 0);
     atomic_store(&the.n_torn, 0);
     atomic_store(&the.n_full, 0);
