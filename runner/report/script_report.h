@@ -107,10 +107,9 @@ int prf_script_report_add(struct prf_script_report *report, const struct prf_run
 int prf_script_report_judge(struct prf_script_report *report, double threshold,
                             struct prf_error *err);
 
-/* For people, on a terminal. PRF_ENOMEM. */
-int prf_script_report_text(FILE *out, const struct prf_style *style,
-                           const struct prf_script_report *report,
-                           struct prf_error *err);
+/* For people, on a terminal; quiet: the regressions alone. */
+void prf_script_report_text(FILE *out, const struct prf_style *style,
+                            const struct prf_script_report *report);
 
 /* Schema "pyprofiler/script/1": the members of "pyprofiler/run/1", and "summary",
    "hotspots", "suggestions", "comparison". PRF_ENOMEM. */
