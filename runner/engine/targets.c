@@ -342,7 +342,9 @@ targets_resolve(struct prf_targets *targets, const char *word, const char *base,
         rc = targets_fail_missing(base, err);
     }
     if (rc == 0) {
-        rc = targets_select(targets, t, word, rest, err);
+        t->given = prf_arena_strdup(&targets->arena, base);
+        rc = t->given == NULL ? prf_fail(err, PRF_ENOMEM, "out of memory")
+                              : targets_select(targets, t, word, rest, err);
     }
 out:
     free(module_file);
