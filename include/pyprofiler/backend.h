@@ -65,6 +65,9 @@ struct prf_session {
     const char *case_file; /* absolute path */
     const char *class_name;
     const char *method_name;
+    /* A whole program: executed once, whatever stop says. Its wall_time, cpu_time,
+       average_cpu and peak_memory are recorded by the worker, not by the backend. */
+    bool is_script;
 };
 
 struct prf_round {
