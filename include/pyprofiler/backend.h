@@ -69,6 +69,9 @@ struct prf_session {
        `with` block is: a frame that runs already is of the program, not of what runs
        the case. */
     bool from_inside;
+    /* A whole program: executed once, whatever stop says. Its wall_time, cpu_time,
+       average_cpu and peak_memory are recorded by the worker, not by the backend. */
+    bool is_script;
 };
 
 struct prf_round {
