@@ -415,8 +415,6 @@ script_open_backend(const json_t *request, struct prf_error *err)
         .case_file = script.file != NULL             ? script.file
                      : script.kind == SCRIPT_CODE ? "<string>"
                                                      : "",
-        .class_name = "",
-        .method_name = "<module>",
         .is_script = true,
     };
     prf_sink_schema(script.sink, script.backend->metrics);
