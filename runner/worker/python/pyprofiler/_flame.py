@@ -65,7 +65,8 @@ def _color(name, row):
 
 def _put(box, name, x, width, row, whole):
     room = int((width - 6) / _CHARACTER)
-    label = name if len(name) <= room else name[: room - 1] + "\u2026"
+    label = name.rpartition(":")[2] or name  # without the file, which the tooltip has
+    label = label if len(label) <= room else label[: room - 1] + "\u2026"
     text = f'<text x="{x + 3:.2f}" y="{row * _ROW + 12.5}">{escape(label)}</text>'
     return (
         f"<g><title>{escape(name)}\n{box.all / whole:.1%}, own {box.own / whole:.1%}"
@@ -77,10 +78,10 @@ def _put(box, name, x, width, row, whole):
 
 def svg(stacks, title):
     """Of [{"frames": [outermost, ...], "value": own amount}], as ProfilerResult.stacks
-    has them. Without any amount the picture says so."""
+    has them; "" when there is nothing to show."""
     root = _tree(stacks)
     if root.all <= 0:
-        return f"<svg xmlns='http://www.w3.org/2000/svg' width='{_WIDTH}' height='20'><text y='14'>nothing was measured</text></svg>"
+        return ""
     placed = list(_place(root))
     height = (max(row for *_, row in placed) + 1) * _ROW
     boxes = "\n".join(_put(*box, root.all) for box in placed)

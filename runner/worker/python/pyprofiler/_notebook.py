@@ -12,10 +12,13 @@ import linecache
 import os
 import shlex
 import tempfile
+from base64 import b64encode
 from contextlib import suppress
 from difflib import get_close_matches
+from functools import partial
 from html import escape
 from inspect import CO_COROUTINE
+from traceback import format_exception_only
 from types import FunctionType
 
 from IPython.core.error import UsageError
@@ -45,7 +48,7 @@ _VARIABLE = "_profile"
 _VALUE = "__pyprofiler_value__"
 
 # The cell runs once, so what decides how often has nothing to decide.
-_ROUNDS = {"rounds", "min-rounds", "warmup", "min-time", "max-time", "quick", "rigorous"}
+_ROUNDS = {"rounds", "min-rounds", "warmup", "min-time", "max-time", "quick", "rigorous", "short"}
 
 
 def load(shell):
@@ -74,21 +77,30 @@ class CellResult(ProfilerResult):
             "<div class='pyprofiler' style='overflow-x:auto'>",
             f"<pre style='line-height:1.25'>{escape(self.report())}</pre>",
         ]
-        parts += [f"<div>{picture}</div>" for picture in self.pictures()]
-        return "\n".join([*parts, "</div>"])
+        return "\n".join([*parts, *self._pictures(), "</div>"])
 
-    def pictures(self):
-        """SVG texts: a flame graph when there are stacks, curves when there are
-        series, and the graph of `callgraph`. What cannot be drawn is told instead."""
-        formats = self.formats()
-        if self.profiler != "callgraph" and "collapsed" in formats:
-            yield _flame.svg(self.stacks, f"flame graph of {self.name}")
-        if "svg" in formats and (self.series or self.profiler == "callgraph"):
-            try:
-                text = self.export("svg").decode()
-                yield text[text.index("<svg") :]
-            except (RuntimeError, ValueError) as e:  # without Graphviz
-                yield f"<pre>{escape(str(e))}</pre>"
+    def flame_graph(self):
+        """SVG text, "" when the result has no stacks."""
+        if self.profiler == "callgraph":
+            return ""
+        return _flame.svg(self.stacks, f"flame graph of {self.name}")
+
+    def _pictures(self):
+        """HTML: the flame graph, curves over time, the graph of `callgraph`."""
+        flame = self.flame_graph()
+        if flame:
+            yield flame
+        drawn = self.series or self.profiler == "callgraph"
+        if not drawn or "svg" not in self.formats():
+            return
+        try:
+            data = self.export("svg")
+        except (RuntimeError, ValueError) as e:  # without Graphviz
+            yield f"<pre>{escape(str(e))}</pre>"
+        else:
+            # as an image: its style sheet must not be the page's
+            coded = b64encode(data).decode()
+            yield f"<img alt='{self.name}' src='data:image/svg+xml;base64,{coded}'/>"
 
 
 # ---- the command line ----
@@ -355,7 +367,7 @@ class ProfileMagics(Magics):
         body = FunctionType(code, self.shell.user_ns)  # its frame alone is measured
         if code.co_flags & CO_COROUTINE:
             body = self._awaiting(body)
-        case = f"In[{self.shell.execution_count}]"
+        case = f"In[{self.shell.displayhook.prompt_count}]"
         try:
             session = _native.load().Session(
                 request.profiler["name"], request.options, case, name
@@ -365,17 +377,18 @@ class ProfileMagics(Magics):
             raise UsageError(f"%profile: {e}") from None
         outcome = ("ok", None, None)
         try:
-            body()
+            try:
+                body()
+            finally:
+                session.stop()
         except BaseException as e:
-            session.stop()
-            outcome = ("failed", f"{type(e).__name__}: {e}", None)
+            outcome = ("failed", "".join(format_exception_only(e)).strip(), None)
             raise
         finally:
-            session.stop()
             session.finish(*outcome)
+            value = self.shell.user_ns.pop(_VALUE, None)
             result = CellResult(request.profiler["name"], session, request.options)
             self.shell.user_ns[request.variable] = result
-            value = self.shell.user_ns.pop(_VALUE, None)
             display(result)
         return None if text.rstrip().endswith(";") else value
 
@@ -386,7 +399,7 @@ class ProfileMagics(Magics):
                 "%profile: a cell that awaits cannot be measured while the notebook's "
                 "loop runs; use `with pyprofiler.profile() as session:` in the cell"
             )
-        return lambda: self.shell.loop_runner(function())
+        return partial(self.shell.loop_runner, function())
 
     def complete(self, shell, event):
         """Names of profilers, and then of that one's options."""
