@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: help setup build profile test bench tidy install clean
+.PHONY: help setup build profile test bench tidy install wheel clean
 
 TARGET ?= cases/
 PROFILER ?=
@@ -42,6 +42,7 @@ define NEEDED_TO_TEST
 libcmocka-dev: pkg-config --exists cmocka
 python3-pytest: $(SYSTEM_PYTHON) -c "import pytest"
 python3-venv: $(SYSTEM_PYTHON) -c "import ensurepip"
+python3-ipython: $(SYSTEM_PYTHON) -c "import IPython"
 git: git --version
 graphviz: dot -V
 endef
@@ -96,6 +97,7 @@ help:
 	make setup     install the Debian packages that building and testing need
 	make build     build into build/release
 	make install   PREFIX=/usr/local  DESTDIR=
+	make wheel     PYTHON=python3.12  what pip installs, and its sources, into build/dist (the tools come from PyPI)
 	make bench     measure ourselves against the other profilers (these come from PyPI)
 	make tidy      clang-tidy over our sources
 	make clean     remove build/
@@ -143,6 +145,7 @@ bench:
 	programs=$$($${venvs[0]} -c 'import pyperformance as p; print(p.__path__[0])')/data-files/benchmarks
 	rc=0
 	$(SYSTEM_PYTHON) tests/bench/bench_process.py --run build/bench/bin/pyprofiler-run "$${pythons[@]}" || rc=1
+	$(SYSTEM_PYTHON) tests/bench/bench_import.py "$${pythons[@]}" || rc=1
 	$(SYSTEM_PYTHON) tests/bench/bench_stopwatch.py --run build/bench/bin/pyprofiler-run "$${pythons[@]}" || rc=1
 	$(SYSTEM_PYTHON) tests/bench/bench_memory_time.py --build build/bench --pyperformance "$$programs" "$${venvs[@]}" || rc=1
 	$(SYSTEM_PYTHON) tests/bench/bench_passthrough.py --build build/bench --pyperformance "$$programs" "$${venvs[@]}" || rc=1
@@ -174,6 +177,16 @@ install:
 	$(NEEDED_TO_INSTALL))
 	$(call build,release)
 	DESTDIR='$(DESTDIR)' cmake --install build/release --strip
+
+# The sources first, then a wheel from them, for one Python.
+wheel:
+	@$(call setup,$(NEEDED_TO_BUILD)
+	python3-venv: $(SYSTEM_PYTHON) -c "import ensurepip")
+	python=$(or $(PYTHON),$(SYSTEM_PYTHON))
+	venv=build/wheel-venv-$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+	[ -x $$venv/bin/python ] || $$python -m venv $$venv
+	$$venv/bin/python -m pip install -q build
+	$$venv/bin/python -m build --outdir build/dist .
 
 clean:
 	@rm -rf build
