@@ -197,4 +197,38 @@ prf_thread_state(void)
 #endif
 }
 
+/* Another number for every thread state of an interpreter, though their memory is used
+   again. */
+static inline uint64_t
+prf_thread_serial(const PyThreadState *tstate)
+{
+    return tstate->id;
+}
+
+/* The contextvars.Context that is entered, borrowed; NULL: the thread has none yet. */
+static inline PyObject *
+prf_context(const PyThreadState *tstate)
+{
+    return tstate->context;
+}
+
+/* Changes whenever a context is entered or left. */
+static inline uint64_t
+prf_context_version(const PyThreadState *tstate)
+{
+    return tstate->context_ver;
+}
+
+/* The context from which a context was entered, borrowed; NULL: none, or it is not
+   entered. The first field of struct _pycontextobject in 3.11, 3.12 and 3.13, whose
+   header needs the core's own macros. */
+static inline PyObject *
+prf_context_outer(PyObject *context)
+{
+    struct context_head {
+        PyObject_HEAD PyObject *ctx_prev;
+    };
+    return ((struct context_head *)context)->ctx_prev;
+}
+
 #endif

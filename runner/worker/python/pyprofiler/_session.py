@@ -43,7 +43,7 @@ def _options(name, config):
     if name == "memory":
         return {"interval": f"{config.memory_interval:g}"}
     if name == "sampling":
-        return {"interval": f"{config.sampling_interval * 1e6:g}us"}
+        return {"interval": str(round(config.sampling_interval * 1e6))}
     if name == "line" and config.functions:
         return {"functions": list(config.functions)}
     if name == "call" and not config.c_functions:
