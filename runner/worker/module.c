@@ -2,12 +2,17 @@
    module `_pyprofiler`, for the user's own interpreter. */
 #include <Python.h>
 
+#include <stdlib.h>
+
+#include <jansson.h>
 #include <pyprofiler/version.h>
 
+#include "catalog.h"
 #include "compat.h"
 #include "pieces.h"
 #include "plugin.h"
 #include "session.h"
+#include "session_state.h"
 #include "trace_child.h"
 #include "zygote.h"
 
@@ -28,7 +33,24 @@ module_serve(PyObject *module, PyObject *arg)
     return PyLong_FromLong(prf_zygote_serve((int)fd, "python"));
 }
 
+static PyObject *
+module_describe(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    if (prf_session_prepare() < 0) {
+        return NULL;
+    }
+    json_t *list = prf_catalog_describe();
+    char *text = list == NULL ? NULL : json_dumps(list, JSON_COMPACT);
+    PyObject *str = text == NULL ? PyErr_NoMemory() : PyUnicode_FromString(text);
+    free(text);
+    json_decref(list);
+    return str;
+}
+
 static PyMethodDef module_methods[] = {
+    {"describe", module_describe, METH_NOARGS,
+     PyDoc_STR("describe()\n--\n\nThe profilers with their options and metrics, and "
+               "whether they work here: JSON, an array as in the worker's hello.")},
     {"serve", module_serve, METH_O,
      PyDoc_STR(
          "serve(fd)\n--\n\nServe the runner on its control socket; returns the exit "

@@ -82,5 +82,19 @@ def __getattr__(name):
     return value
 
 
+def load_ipython_extension(shell):
+    """``%load_ext pyprofiler``: the magics %profile and %%profile."""
+    from pyprofiler import _notebook
+
+    _notebook.load(shell)
+
+
+def unload_ipython_extension(shell):
+    """``%unload_ext pyprofiler``"""
+    from pyprofiler import _notebook
+
+    _notebook.unload(shell)
+
+
 def __dir__():
     return sorted({*globals(), *__all__})
