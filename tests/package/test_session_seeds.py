@@ -144,7 +144,7 @@ print(session.get_completed_profilers())
         "[] ProfileConfig(line_profiling=False, call_profiling=False, "
         "output_dir='./profiling_results', sampling_interval=0.01, memory_interval=1.0)",
         "['memory', 'sampling']"]
-    assert {"call.svg", "memory.svg", "call.json", "sampling.json", "line.txt"} <= set(
+    assert {"memory.svg", "call.json", "sampling.json", "line.txt"} <= set(
         os.listdir(folder / "profiling_results"))
 
 
