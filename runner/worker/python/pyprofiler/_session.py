@@ -4,10 +4,10 @@ The profilers are the built-in ones, in this process; see docs/sessions.md.
 """
 
 import atexit
+import functools
 import os
 import sys
-from functools import wraps
-from types import MethodType
+import types
 
 from pyprofiler import _native
 from pyprofiler._config import DEFAULT_OUTPUT_DIR, ProfileConfig
@@ -381,7 +381,7 @@ def _decorate(function, config):
 
 
 def _wrap_call(function, new, busy):
-    @wraps(function)
+    @functools.wraps(function)
     def wrapper(*args, **kwargs):
         if busy:
             return function(*args, **kwargs)
@@ -399,7 +399,7 @@ def _wrap_call(function, new, busy):
 
 
 def _wrap_coroutine(function, new, busy):
-    @wraps(function)
+    @functools.wraps(function)
     async def wrapper(*args, **kwargs):
         if busy:
             return await function(*args, **kwargs)
@@ -417,7 +417,7 @@ def _wrap_coroutine(function, new, busy):
 
 
 def _wrap_generator(function, new, busy):
-    @wraps(function)
+    @functools.wraps(function)
     def wrapper(*args, **kwargs):
         if busy:
             return (yield from function(*args, **kwargs))
@@ -492,7 +492,7 @@ class _OnEither:
 
     @_hide
     def __get__(self, instance, owner):
-        return MethodType(self.function, owner if instance is None else instance)
+        return types.MethodType(self.function, owner if instance is None else instance)
 
 
 _whole = None  # the session of enable_profiling
