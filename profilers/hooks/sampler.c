@@ -22,6 +22,7 @@
 #include "compat.h"
 #include "sampler_stack.h"
 
+#include <internal/pycore_interp.h>
 #include <internal/pycore_pystate.h>
 #include <internal/pycore_runtime.h>
 
@@ -333,9 +334,12 @@ sampler_have_drained(void)
     if (prf_sampler_ring_is_empty(&the.ring)) {
         return;
     }
-    if (!atomic_exchange(&the.drain_is_due, true) &&
-        Py_AddPendingCall(sampler_drain_pending, NULL) < 0) {
-        atomic_store(&the.drain_is_due, false);
+    if (!atomic_exchange(&the.drain_is_due, true)) {
+        if (Py_AddPendingCall(sampler_drain_pending, NULL) == 0) {
+            PRF_BREAK_EVALUATION(the.interp);
+        } else {
+            atomic_store(&the.drain_is_due, false);
+        }
     }
     if (prf_sampler_ring_fill(&the.ring) >= SAMPLER_CROWDED) {
         PyGILState_STATE gil = PyGILState_Ensure();
