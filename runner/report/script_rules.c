@@ -309,7 +309,7 @@ rules_imports(const struct prf_rule_facts *f, struct prf_rule_finding *out)
 /* ---- memory ---- */
 
 #define HOLDS_PART 0.5
-#define HOLDS_LEAST (1024.0 * 1024)
+#define HOLDS_LEAST (4 * 1024.0 * 1024)
 
 static bool
 rules_memory(const struct prf_rule_facts *f, struct prf_rule_finding *out)
@@ -317,8 +317,9 @@ rules_memory(const struct prf_rule_facts *f, struct prf_rule_finding *out)
     const struct prf_hotspots *h = f->hotspots;
     char buf[PRF_UNIT_TEXT];
     if (h->n == 0 || h->n_all < 2 || strcmp(h->unit, "bytes") != 0 ||
-        h->whole < HOLDS_LEAST) {
-        return false;
+        h->whole < HOLDS_LEAST || isnan(h->items[0].own) ||
+        strncmp(h->items[0].function->file, "<frozen", 7) == 0) {
+        return false; /* what importing holds is the code */
     }
     double part = prf_hotspot_part(h, h->items[0].own);
     if (part < HOLDS_PART) {
