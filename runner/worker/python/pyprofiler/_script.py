@@ -62,9 +62,7 @@ def _prepare_file(path):
 
 def absolute(path):
     """As Python makes the path of a script absolute: not normalised otherwise."""
-    if path.startswith("/"):
-        return path
-    return os.path.join(os.getcwd(), path[2:] if path.startswith("./") else path)
+    return os.path.join(os.getcwd(), path)
 
 
 def _is_importable(path):
