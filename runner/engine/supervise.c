@@ -6,8 +6,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -19,7 +17,6 @@
 #include "gather.h"
 #include "interrupt.h"
 #include "path.h"
-#include "reader.h"
 #include "valgrind.h"
 
 #define SECOND_NS 1000000000
@@ -184,52 +181,6 @@ run_await(struct run_wait *w, struct prf_error *err)
     }
 }
 
-/* The recording as the result's profile. One that nothing was written to is none. */
-static void
-run_read_recording(struct prf_measured *m, const char *path)
-{
-    struct prf_error err = {0};
-    struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd >= 0 && fstat(fd, &st) == 0 && st.st_size > 0) {
-        void *map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
-        if (map != MAP_FAILED) {
-            m->map = map;
-            m->map_size = (size_t)st.st_size;
-        }
-    }
-    if (fd >= 0) {
-        close(fd);
-    }
-    if (m->map == NULL) {
-        return;
-    }
-    if (prf_recording_parse_mapped(m->map, m->map_size, &m->result.profile, &err) < 0) {
-        m->result.profile = NULL;
-        prf_result_note(&m->result, "the recording cannot be read: %s", err.text);
-        return;
-    }
-    m->result.recording = m->map;
-    m->result.recording_size = prf_recording_size(m->map, m->map_size);
-    m->result.recording_mapped = true;
-}
-
-/* What was said about recordings of child processes that could not be taken in. */
-static void
-run_note_children(struct prf_measured *m, const struct prf_gathered *gathered,
-                  const struct prf_error *err)
-{
-    if (gathered->n_bad > 0) {
-        prf_result_note(&m->result,
-                        "%zu child process%s left no recording that can be read",
-                        gathered->n_bad, gathered->n_bad == 1 ? "" : "es");
-    }
-    if (err->code != 0) {
-        prf_result_note(&m->result, "recordings of child processes are lost: %s",
-                        err->text);
-    }
-}
-
 /* A recording that lacks its end because the disk is full looks as if the case had
    ended the process. */
 static void
@@ -251,12 +202,8 @@ prf_engine_finish(struct prf_measured *m, const struct prf_engine_files *files,
                   struct prf_outcome *outcome)
 {
     struct prf_result *r = &m->result;
-    struct prf_gathered gathered;
-    struct prf_error err = {0};
     bool cut;
-    (void)prf_gather_children(files->recording, &gathered, &err);
-    run_read_recording(m, files->recording);
-    run_note_children(m, &gathered, &err);
+    prf_measured_read(m, files->recording);
     outcome->fault = prf_captured_read(&r->arena, files->fault, &cut);
     prf_judge(r, outcome);
     run_note_full_disk(r, files);
@@ -416,16 +363,6 @@ prf_engine_run(struct prf_engine *engine, const struct prf_item *item, json_t *o
         prf_measured_release(out);
     }
     return rc;
-}
-
-void
-prf_measured_release(struct prf_measured *measured)
-{
-    prf_result_release(&measured->result);
-    if (measured->map != NULL) {
-        munmap(measured->map, measured->map_size);
-    }
-    *measured = (struct prf_measured){0};
 }
 
 void
