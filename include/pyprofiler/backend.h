@@ -63,8 +63,8 @@ struct prf_session {
     struct prf_sink *sink;
     const char *case_id;
     const char *case_file; /* absolute path */
-    const char *class_name;
-    const char *method_name;
+    const char *class_name;  /* NULL: a script */
+    const char *method_name; /* likewise */
     /* A whole program: executed once, whatever stop says. Its wall_time, cpu_time,
        average_cpu and peak_memory are recorded by the worker, not by the backend. */
     bool is_script;

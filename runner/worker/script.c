@@ -102,14 +102,27 @@ script_phase(const char *phase)
     }
 }
 
-/* Places for our metrics: the runner fills them in when the process cannot. */
+static bool
+script_measures(const struct prf_metric *metric)
+{
+    for (const struct prf_metric *m = script_metrics; m->name != NULL; m++) {
+        if (metric->scope == PRF_SCOPE_RESULT && strcmp(metric->name, m->name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Places for our metrics, instead of the backend's by the same names: the runner fills them in when the process cannot. */
 static void
 script_reserve_samples(void)
 {
     struct prf_rows rows;
     uint32_t first = 0;
-    while (script.backend->metrics[first].name != NULL) {
-        first++;
+    for (; script.backend->metrics[first].name != NULL; first++) {
+        if (first < 64 && script_measures(&script.backend->metrics[first])) {
+            script.sink->muted |= 1ull << first;
+        }
     }
     prf_sink_schema(script.sink, script_metrics);
     prf_rows_init(&rows, script.sink, PRF_CHUNK_SAMPLE, sizeof(struct prf_rec_sample));
@@ -402,8 +415,6 @@ script_open_backend(const json_t *request, struct prf_error *err)
         .case_file = script.file != NULL             ? script.file
                      : script.kind == SCRIPT_CODE ? "<string>"
                                                      : "",
-        .class_name = "",
-        .method_name = "<module>",
         .is_script = true,
     };
     prf_sink_schema(script.sink, script.backend->metrics);
