@@ -319,6 +319,7 @@ prf_run_take_result(struct prf_running *r, struct prf_measured *measured)
         r->internal_failed = true;
     }
     bool told = prf_run_script_tells(r);
+    r->n_told += told;
     if (told) {
         prf_run_script_tell(r, result);
     } else if (r->exporter == NULL) {
@@ -453,7 +454,9 @@ run_finish(struct prf_running *r)
             is_text ? r->style : prf_say_style(&r->options.general, stderr);
         FILE *out = is_text ? prf_run_report(r) : stderr;
         run_print_durations(r, out);
-        prf_report_summary(out, &style, &r->totals);
+        if (r->n_told < r->n_selected) { /* else each was told of in full */
+            prf_report_summary(out, &style, &r->totals);
+        }
         prf_run_budget_summary(r, out, &style);
     }
 }

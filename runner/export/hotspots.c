@@ -207,7 +207,7 @@ static int
 hotspots_snapshots(const struct prf_profile *p, struct prf_arena *arena,
                    struct prf_hotspots *h, struct prf_error *err)
 {
-    struct prf_snapshot_request request = {.key = PRF_BY_LINE};
+    struct prf_snapshot_request request = {0};
     struct prf_snapshot_choice choice = {0};
     struct prf_snapshot_stats stats = {0};
     for (size_t i = 1; i < p->n_snapshots; i++) {
@@ -216,7 +216,10 @@ hotspots_snapshots(const struct prf_profile *p, struct prf_arena *arena,
         }
     }
     choice.base = choice.shown;
-    int rc = prf_snapshot_stats(p, &request, &choice, &stats, err);
+    int rc = prf_snapshot_request_parse(NULL, &request, err); /* by line, all files */
+    if (rc == 0) {
+        rc = prf_snapshot_stats(p, &request, &choice, &stats, err);
+    }
     h->items =
         rc == 0 ? prf_arena_alloc(arena, (stats.n + 1) * sizeof *h->items) : NULL;
     if (rc == 0 && h->items == NULL) {
@@ -232,6 +235,7 @@ hotspots_snapshots(const struct prf_profile *p, struct prf_arena *arena,
     h->what = "memory";
     h->lines = true;
     prf_snapshot_stats_release(&stats);
+    prf_snapshot_request_release(&request);
     return rc;
 }
 

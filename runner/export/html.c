@@ -16,9 +16,10 @@
 #include "units.h"
 #include "xml.h"
 
-#define HTML_ROWS 100 /* of the table, when nobody says how many */
-#define HTML_CARDS 8  /* metrics beyond those read as a table: none has so many today  \
-                       */
+#define HTML_ROWS 50 /* of the table, when nobody says how many */
+#define HTML_CARDS                                                                     \
+    8 /* metrics beyond those read as a table: none has so many today                  \
+       */
 
 struct html {
     FILE *out;
@@ -221,6 +222,21 @@ html_put_cell(const struct html *h, const char *class, const char *text)
     fputs("</td>", h->out);
 }
 
+/* As it is found from the repository's root, if it is in it. */
+static const char *
+html_file(const struct html *h, const struct prf_function *function)
+{
+    const char *root = h->page->run->commit.root, *file = function->file;
+    size_t n = root == NULL ? 0 : strlen(root);
+    if (file[0] == '\0') {
+        return "C";
+    }
+    return !h->page->strip_dirs && n > 1 && strncmp(file, root, n) == 0 &&
+                   file[n] == '/'
+               ? file + n + 1
+               : prf_code_file(function, h->page->strip_dirs);
+}
+
 static void
 html_put_row(struct html *h, const struct prf_hotspots *spots,
              const struct prf_hotspot *spot, struct html_columns columns)
@@ -241,8 +257,8 @@ html_put_row(struct html *h, const struct prf_hotspots *spots,
     html_put_cell(h, "name",
                   spot->function->qualname[0] ? spot->function->qualname : "(line)");
     prf_strbuf_clear(&h->text);
-    prf_strbuf_adds(&h->text, prf_code_file(spot->function, h->page->strip_dirs));
-    if (spot->line > 0) {
+    prf_strbuf_adds(&h->text, html_file(h, spot->function));
+    if (spot->line > 0 && spot->function->file[0] != '\0') {
         prf_strbuf_addf(&h->text, ":%" PRIu32, spot->line);
     }
     html_put_cell(h, "place", prf_strbuf_text(&h->text));
@@ -391,9 +407,12 @@ html_put_result(struct html *h, struct prf_error *err)
     if (h->page->sections != NULL) {
         h->page->sections(h->out, r, h->page->arg);
     }
-    int rc = html_put_hotspots(h, err);
-    if (rc == 0 && (models & PRF_MODEL_STACKS) != 0) {
+    int rc = 0;
+    if ((models & PRF_MODEL_STACKS) != 0) {
         rc = html_put_flame(h, err);
+    }
+    if (rc == 0) {
+        rc = html_put_hotspots(h, err);
     }
     if (rc == 0 && (models & PRF_MODEL_SERIES) != 0) {
         rc = html_put_series(h, err);

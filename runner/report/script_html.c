@@ -98,9 +98,11 @@ page_put_label(FILE *out, const struct prf_script_report *report,
 }
 
 static bool
-page_is_compared(const struct prf_script_row *row)
+page_is_compared(const struct prf_script_report *report,
+                 const struct prf_script_row *row)
 {
-    return row->better != PRF_BETTER_NONE && row->judged.n > 0;
+    return row->better != PRF_BETTER_NONE && row->judged.n > 0 &&
+           !prf_script_row_repeats(report, row);
 }
 
 static void
@@ -141,7 +143,7 @@ page_table(FILE *out, const struct prf_script_report *report)
           "</tr></thead><tbody>\n",
           out);
     for (size_t i = 0; i < c->n_rows; i++) {
-        if (page_is_compared(&c->rows[i])) {
+        if (page_is_compared(report, &c->rows[i])) {
             page_row(out, report, &c->rows[i]);
         }
     }
@@ -305,7 +307,7 @@ page_charts(FILE *out, const struct prf_script_report *report)
         const struct prf_script_row *row = &c->rows[i];
         bool changed = page_class(row->judged.verdict)[0] != '\0';
         bool first = row->hotspot == NULL || n_hotspots < CHART_HOTSPOTS;
-        if (page_is_compared(row) && (changed || first)) {
+        if (page_is_compared(report, row) && (changed || first)) {
             n_hotspots += row->hotspot != NULL;
             page_chart(out, report, row);
         }
@@ -361,6 +363,9 @@ page_comparison(FILE *out, const struct prf_script_report *report)
                 c->n_earlier, c->n_earlier == 1 ? "" : "s", 100 * c->threshold);
         page_source(out, report);
         page_table(out, report);
+        if (prf_script_is_elsewhere(report)) {
+            fputs("<p>" PRF_SCRIPT_ELSEWHERE "</p>\n", out);
+        }
         page_charts(out, report);
     }
     fputs("</section>\n", out);

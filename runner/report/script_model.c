@@ -253,13 +253,35 @@ prf_script_report_judge(struct prf_script_report *report, double threshold,
     rc = rc == 0 ? prf_previous_judge(judged, better, c->n_rows, threshold, err) : rc;
     for (size_t i = 0; rc == 0 && i < c->n_rows; i++) {
         c->rows[i].judged = judged[i];
-        c->n_regressions += judged[i].verdict == PRF_PREVIOUS_REGRESSION;
-        c->n_improvements += judged[i].verdict == PRF_PREVIOUS_IMPROVEMENT;
+        if (!prf_script_row_repeats(report, &c->rows[i])) {
+            c->n_regressions += judged[i].verdict == PRF_PREVIOUS_REGRESSION;
+            c->n_improvements += judged[i].verdict == PRF_PREVIOUS_IMPROVEMENT;
+        }
     }
     script_judge_source(report);
     free(judged);
     free(better);
     return rc;
+}
+
+bool
+prf_script_row_repeats(const struct prf_script_report *report,
+                       const struct prf_script_row *row)
+{
+    const struct prf_hotspot *spot = row->hotspot;
+    return spot != NULL && report->hotspots.own_column != NULL &&
+           strcmp(row->name, "total") == 0 && spot->own == spot->total;
+}
+
+bool
+prf_script_is_elsewhere(const struct prf_script_report *report)
+{
+    const struct prf_script_row *rows = report->comparison.rows;
+    const struct prf_previous *wall = &rows[PRF_SCRIPT_WALL].judged;
+    const struct prf_previous *cpu = &rows[PRF_SCRIPT_CPU].judged;
+    return (wall->verdict == PRF_PREVIOUS_REGRESSION ||
+            wall->verdict == PRF_PREVIOUS_IMPROVEMENT) &&
+           cpu->verdict == PRF_PREVIOUS_SAME;
 }
 
 /* ---- words ---- */

@@ -120,6 +120,19 @@ int prf_script_report_json(FILE *out, const struct prf_script_report *report,
 int prf_script_report_html(FILE *out, const struct prf_script_report *report,
                            struct prf_error *err);
 
+/* Is it the total of a function that calls nothing, and says what the row before it
+   says? */
+bool prf_script_row_repeats(const struct prf_script_report *report,
+                            const struct prf_script_row *row);
+
+/* Did the wall time change and the CPU time not? Then it is waiting, or other load on
+   the machine. */
+#define PRF_SCRIPT_ELSEWHERE                                                           \
+    "The CPU time did not change: it is time spent waiting, or the machine was more "  \
+    "or "                                                                              \
+    "less busy with other things."
+bool prf_script_is_elsewhere(const struct prf_script_report *report);
+
 /* "own time of fib", "peak memory": what a row is of. Appends to `sb`, whatever is in
    it. */
 void prf_script_row_label(struct prf_strbuf *sb, const struct prf_script_report *report,

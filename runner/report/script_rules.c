@@ -43,21 +43,23 @@ rules_is_c(const struct prf_function *function)
 }
 
 /* Does a C function give the processor away? By what it is called: the names of the
-   standard library's that wait. */
+   standard library's that wait. Only asked when little of the processor was used. */
 static bool
 rules_waits(const struct prf_function *function)
 {
-    static const char *const words[] = {"sleep", "select",  "poll",       "acquire",
-                                        "wait",  "recv",    "accept",     "connect",
-                                        "join",  "waitpid", "getaddrinfo"};
+    static const char *const words[] = {
+        "sleep", "select",   "poll",     "acquire",   "wait",
+        "recv",  "accept",   "connect",  "waitpid",   "getaddrinfo",
+        "read",  "readline", "readinto", "write",     "flush",
+        "fsync", "send",     "sendall",  "recv_into", "wait4",
+    };
     bool found = false;
     for (size_t i = 0; rules_is_c(function) && i < sizeof words / sizeof *words; i++) {
+        size_t n = strlen(words[i]);
         const char *at = strstr(function->qualname, words[i]);
-        /* the whole word: "str.join" waits for nobody, "thread.join" is Python */
+        /* the whole word: "<built-in method time.sleep>", "<method 'poll' of ...>" */
         found |= at != NULL && at > function->qualname &&
-                 strchr("._ ", at[-1]) != NULL &&
-                 strstr(function->qualname, "'str'") == NULL &&
-                 strstr(function->qualname, "'bytes'") == NULL;
+                 strchr("._' ", at[-1]) != NULL && strchr("'> ", at[n]) != NULL;
     }
     return found;
 }
@@ -76,16 +78,49 @@ rules_find(const struct prf_profile *p, const char *file, const char *qualname)
     return NULL;
 }
 
-/* The waiting C function with most time of its own among the hotspots, or NULL. */
-static const struct prf_hotspot *
-rules_find_wait(const struct prf_rule_facts *f)
+/* Own time in C functions that wait, and in *most the one with most of it. NAN: the
+   result knows of no C functions. */
+static double
+rules_waited(const struct prf_rule_facts *f, const struct prf_function **most)
 {
-    for (size_t i = 0; rules_times(f) && i < f->hotspots->n; i++) {
-        if (rules_waits(f->hotspots->items[i].function)) {
-            return &f->hotspots->items[i];
+    const struct prf_table *t = &f->result->profile->sites;
+    int own = prf_column_find(t->columns, t->n_columns, "own_ns");
+    double sum = NAN, largest = 0;
+    *most = NULL;
+    for (size_t i = 0; own >= 0 && i < t->n; i++) {
+        const struct prf_function *g =
+            prf_row_code(f->result->profile, t->keys[i].code);
+        double ns = (double)t->values[i * t->n_columns + (size_t)own];
+        if (rules_is_c(g)) {
+            sum = (isnan(sum) ? 0 : sum) + (rules_waits(g) ? ns : 0);
+        }
+        if (rules_waits(g) && ns > largest) {
+            largest = ns;
+            *most = g;
         }
     }
-    return NULL;
+    return sum;
+}
+
+#define WAIT_LEAST (100 * MS)
+#define WAIT_LOAD 50.0  /* percent of a processor */
+#define WAIT_BLIND 20.0 /* the same where functions are not known */
+#define WAIT_SEEN 0.5   /* of the time without processor, in functions that wait */
+
+/* A machine that is busy with something else looks the same from outside: what waits
+   must have been seen, or hardly anything may have run. */
+static bool
+rules_is_waiting(const struct prf_rule_facts *f)
+{
+    const struct prf_function *most;
+    double wall = f->figures[PRF_SCRIPT_WALL].value;
+    double load = f->figures[PRF_SCRIPT_LOAD].value;
+    if (!(wall >= WAIT_LEAST) || !(load < WAIT_LOAD)) {
+        return false;
+    }
+    double waited = rules_waited(f, &most);
+    return isnan(waited) ? load < WAIT_BLIND
+                         : waited >= WAIT_SEEN * wall * (100 - load) / 100;
 }
 
 /* ---- one function has most of the time ---- */
@@ -120,7 +155,8 @@ rules_dominant(const struct prf_rule_facts *f, struct prf_rule_finding *out)
 {
     const struct prf_hotspot *top = f->hotspots->n > 0 ? &f->hotspots->items[0] : NULL;
     if (!rules_times(f) || isnan(top->own) || f->hotspots->n_all < 2 ||
-        f->hotspots->whole < DOMINANT_LEAST || rules_waits(top->function)) {
+        f->hotspots->whole < DOMINANT_LEAST ||
+        (rules_waits(top->function) && rules_is_waiting(f))) {
         return false;
     }
     double part = prf_hotspot_part(f->hotspots, top->own);
@@ -210,26 +246,24 @@ rules_many_calls(const struct prf_rule_facts *f, struct prf_rule_finding *out)
 
 /* ---- waiting ---- */
 
-#define WAIT_LEAST (100 * MS)
-#define WAIT_LOAD 50.0 /* percent of a processor */
-
 static bool
 rules_waiting(const struct prf_rule_facts *f, struct prf_rule_finding *out)
 {
     double wall = f->figures[PRF_SCRIPT_WALL].value;
     double load = f->figures[PRF_SCRIPT_LOAD].value;
-    if (!(wall >= WAIT_LEAST) || !(load < WAIT_LOAD)) {
+    const struct prf_function *most = NULL;
+    if (!rules_is_waiting(f)) {
         return false;
     }
-    const struct prf_hotspot *wait = rules_find_wait(f);
+    (void)rules_waited(f, &most);
     prf_strbuf_adds(&out->seen, "Of ");
     rules_add_time(&out->seen, wall);
     prf_strbuf_addf(&out->seen, ", %.0f %% is waiting (average CPU %.0f %%)",
                     100 - load, load);
-    if (wait != NULL) {
-        prf_strbuf_adds(&out->seen, ", most of it seen in ");
-        rules_add_name(&out->seen, wait->function);
-        out->function = wait->function;
+    if (most != NULL) {
+        prf_strbuf_adds(&out->seen, ", most of it in ");
+        rules_add_name(&out->seen, most);
+        out->function = most;
     }
     prf_strbuf_adds(&out->seen, ".");
     prf_strbuf_adds(&out->advice,
@@ -275,7 +309,7 @@ rules_imports(const struct prf_rule_facts *f, struct prf_rule_finding *out)
 /* ---- memory ---- */
 
 #define HOLDS_PART 0.5
-#define HOLDS_LEAST (1024.0 * 1024)
+#define HOLDS_LEAST (4 * 1024.0 * 1024)
 
 static bool
 rules_memory(const struct prf_rule_facts *f, struct prf_rule_finding *out)
@@ -283,8 +317,9 @@ rules_memory(const struct prf_rule_facts *f, struct prf_rule_finding *out)
     const struct prf_hotspots *h = f->hotspots;
     char buf[PRF_UNIT_TEXT];
     if (h->n == 0 || h->n_all < 2 || strcmp(h->unit, "bytes") != 0 ||
-        h->whole < HOLDS_LEAST) {
-        return false;
+        h->whole < HOLDS_LEAST || isnan(h->items[0].own) ||
+        strncmp(h->items[0].function->file, "<frozen", 7) == 0) {
+        return false; /* what importing holds is the code */
     }
     double part = prf_hotspot_part(h, h->items[0].own);
     if (part < HOLDS_PART) {

@@ -2,6 +2,7 @@
 #include "script_report.h"
 
 #include <math.h>
+#include <stdint.h>
 #include <string.h>
 #include <time.h>
 
@@ -122,23 +123,44 @@ script_put_part(const struct script_text *t, double amount)
     fprintf(t->out, " %12s %5.1f %%", text, 100 * prf_hotspot_part(h, amount));
 }
 
-/* The name on the line if there is room, else on the next. */
+/* The file as it is found from the repository's root, if it is in it. */
+static const char *
+script_file(const struct script_text *t, const char *file)
+{
+    const char *root = t->report->run->commit.root;
+    size_t n = root == NULL ? 0 : strlen(root);
+    return n > 1 && strncmp(file, root, n) == 0 && file[n] == '/' ? file + n + 1 : file;
+}
+
+/* `used`: columns of the terminal before it. The place may lose its middle, not less
+   than a file's name. */
 static void
-script_put_place(const struct script_text *t, const struct prf_hotspot *spot)
+script_put_place(const struct script_text *t, const struct prf_hotspot *spot,
+                 size_t used)
 {
     const struct prf_function *f = spot->function;
-    fputs("  ", t->out);
-    prf_text_put(&t->text, f->qualname[0] != '\0' ? f->qualname : "(line)",
-                 PRF_VISIBLE_LINE);
-    if (f->file[0] != '\0') {
-        fprintf(t->out, "  %s", prf_paint(t->style, PRF_DIM));
-        prf_text_put(&t->text, f->file, PRF_VISIBLE_LINE);
-        if (spot->line > 0) {
-            fprintf(t->out, ":%u", spot->line);
-        }
-        fputs(script_plain(t), t->out);
+    struct prf_strbuf name = PRF_STRBUF_INIT, place = PRF_STRBUF_INIT,
+                      shown = PRF_STRBUF_INIT;
+    prf_visible_add(&name, f->qualname[0] != '\0' ? f->qualname : "(line)",
+                    PRF_VISIBLE_LINE);
+    prf_visible_add(&place, script_file(t, f->file), PRF_VISIBLE_LINE);
+    if (f->file[0] != '\0' && spot->line > 0) {
+        prf_strbuf_addf(&place, ":%u", spot->line);
+    }
+    used += 4 + prf_text_width(prf_strbuf_text(&name));
+    size_t width = t->style->width > 0 ? (size_t)t->style->width : SIZE_MAX;
+    prf_shorten_add(&shown, prf_strbuf_text(&place),
+                    used + 30 < width ? width - used : 30,
+                    t->style->ascii ? "..." : "\u2026");
+    fprintf(t->out, "  %s", prf_strbuf_text(&name));
+    if (place.len > 0) {
+        fprintf(t->out, "  %s%s%s", prf_paint(t->style, PRF_DIM),
+                prf_strbuf_text(&shown), script_plain(t));
     }
     fputc('\n', t->out);
+    prf_strbuf_release(&name);
+    prf_strbuf_release(&place);
+    prf_strbuf_release(&shown);
 }
 
 static void
@@ -174,7 +196,7 @@ script_put_hotspots(const struct script_text *t)
         if (totals) {
             script_put_part(t, spot->total);
         }
-        script_put_place(t, spot);
+        script_put_place(t, spot, 11 + (owns + totals) * 21u);
     }
     if (h->n_all > h->n) {
         fprintf(t->out, "  %sand %zu more%s\n", prf_paint(t->style, PRF_DIM),
@@ -285,6 +307,7 @@ script_is_shown(const struct script_text *t, const struct prf_script_row *row)
                    row->judged.verdict == PRF_PREVIOUS_IMPROVEMENT;
     bool figure = row->hotspot == NULL && strcmp(row->name, "cpu_time") != 0;
     return row->better != PRF_BETTER_NONE && row->judged.n > 0 &&
+           !prf_script_row_repeats(t->report, row) &&
            (changed || figure || t->style->verbosity > 0);
 }
 
@@ -333,6 +356,9 @@ script_put_comparison(const struct script_text *t)
             script_put_row(t, &c->rows[i]);
         }
     }
+    if (prf_script_is_elsewhere(t->report)) {
+        script_put_wrapped(t, PRF_SCRIPT_ELSEWHERE, 2);
+    }
     script_put_needed(t);
 }
 
@@ -361,7 +387,8 @@ script_put_regressions(const struct script_text *t)
 {
     const struct prf_script_comparison *c = &t->report->comparison;
     for (size_t i = 0; i < c->n_rows; i++) {
-        if (c->rows[i].judged.verdict == PRF_PREVIOUS_REGRESSION) {
+        if (c->rows[i].judged.verdict == PRF_PREVIOUS_REGRESSION &&
+            !prf_script_row_repeats(t->report, &c->rows[i])) {
             script_put_row(t, &c->rows[i]);
         }
     }

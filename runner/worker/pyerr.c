@@ -90,11 +90,13 @@ static void
 pyerr_strip(PyObject *exc)
 {
     PyObject *tb = PyException_GetTraceback(exc);
-    PyTracebackObject *first = (PyTracebackObject *)tb;
+    /* None when there are no frames: a syntax error */
+    bool whole = tb != NULL && PyTraceBack_Check(tb);
+    PyTracebackObject *first = whole ? (PyTracebackObject *)tb : NULL;
     while (first != NULL && pyerr_is_own(first)) {
         first = first->tb_next;
     }
-    if ((PyObject *)first != tb) {
+    if (whole && (PyObject *)first != tb) {
         PyException_SetTraceback(exc, first == NULL ? Py_None : (PyObject *)first);
         PyErr_Clear();
     }

@@ -32,12 +32,20 @@ def prepare(kind, what, argv):
 
 
 def _clean_main():
-    """Inside the user's own executable the worker was started by `-c`."""
-    names = vars(sys.modules["__main__"])
-    others = [name for name in names if not name.startswith("__")]
+    """Inside the user's own executable the worker was started by `-c`: its frame keeps
+    the names of that `__main__`, so the script gets another one.
+    """
+    old = vars(sys.modules["__main__"])
+    others = [name for name in old if not name.startswith("__")]
+    if not others:
+        return
+    main = type(sys)("__main__")
+    vars(main).clear()
+    vars(main).update((k, v) for k, v in old.items() if k.startswith("__"))
+    sys.modules["__main__"] = main
     for name in others:
-        del names[name]
-    if others and sys.path[:1] == [""]:
+        del old[name]
+    if sys.path[:1] == [""]:
         del sys.path[0]
 
 
@@ -54,9 +62,7 @@ def _prepare_file(path):
 
 def absolute(path):
     """As Python makes the path of a script absolute: not normalised otherwise."""
-    if path.startswith("/"):
-        return path
-    return os.path.join(os.getcwd(), path[2:] if path.startswith("./") else path)
+    return os.path.join(os.getcwd(), path)
 
 
 def _is_importable(path):
