@@ -11,6 +11,7 @@
 
 #include <pyprofiler/version.h>
 
+#include "captured.h"
 #include "command.h"
 #include "comparison.h"
 #include "config.h"
@@ -131,7 +132,7 @@ run_quoted_command(struct prf_arena *arena, int argc, char **argv)
     struct prf_strbuf sb = PRF_STRBUF_INIT;
     prf_strbuf_adds(&sb, argc > 1 ? "pyprofiler-run " : "pyprofiler-run");
     prf_run_quote(&sb, argv + 1, argc > 1 ? (size_t)argc - 1 : 0);
-    const char *text = prf_arena_strdup(arena, prf_strbuf_text(&sb));
+    const char *text = prf_captured_text(arena, prf_strbuf_text(&sb), sb.len);
     prf_strbuf_release(&sb);
     return text;
 }

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "captured.h"
 #include "interrupt.h"
 #include "path.h"
 #include "run.h"
@@ -113,7 +114,8 @@ prf_run_script_id(struct prf_running *r, const struct prf_target *target)
         prf_run_quote(&sb, r->script_argv, r->n_script_argv);
         prf_strbuf_addc(&sb, ']');
     }
-    const char *id = prf_arena_strdup(&r->targets.arena, prf_strbuf_text(&sb));
+    const char *id =
+        prf_captured_text(&r->targets.arena, prf_strbuf_text(&sb), sb.len);
     prf_strbuf_release(&sb);
     return id;
 }
@@ -185,7 +187,13 @@ prf_run_script(struct prf_running *r, const struct prf_target *target,
         !prf_select_matches(r->options.keyword, script.id)) {
         return 0;
     }
-    int rc = prf_run_choose(r, false, err);
+    int rc = 0;
+    if (!r->engine.greeted) { /* a file of cases had the last one */
+        rc = prf_engine_start(&r->engine, &r->hosting.sv, err);
+    }
+    if (rc == 0) {
+        rc = prf_run_choose(r, false, err);
+    }
     prf_engine_rest(&r->engine); /* nobody else runs beside the script */
     for (size_t i = 0; rc == 0 && i < r->choice.n && !r->stop; i++) {
         rc = scripts_run_one(r, &script, i, err);

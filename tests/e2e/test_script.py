@@ -688,7 +688,7 @@ def test_an_unknown_module_is_told_as_python_does(each):
 def test_other_commands_do_not_run_scripts(project):
     project.write("work.py", "open('ran', 'w')\n")
     project.commit()
-    for words in (["compare", "--run", "HEAD"], ["sweep", "HEAD"]):
-        outcome = project.run("pyprofiler", *words, "work.py")
+    for words in (["compare", "--run", "HEAD", "--", "work.py"], ["sweep", "HEAD", "--", "work.py"]):
+        outcome = project.run("pyprofiler", *words)
         assert outcome.code == 4 and "script" in outcome.err, outcome
     assert not (project.path / "ran").exists()
