@@ -148,7 +148,7 @@ scripts_count(struct prf_running *r, const struct prf_result *result,
     if (!is_ours && r->script_code == 0) {
         r->script_code = code;
     }
-    r->stop |= end->told_to_stop && code != 0;
+    r->stop |= end->told_to_stop != 0 && code != 0;
 }
 
 static int
@@ -166,6 +166,12 @@ scripts_run_one(struct prf_running *r, const struct prf_script *script, size_t i
         r->n_selected++;
         scripts_count(r, &m.result, &end);
         prf_run_take_result(r, &m); /* stores it, then reports it */
+    } else if (end.told_to_stop != 0) { /* before the script had begun */
+        prf_error_clear(err);
+        r->script_code = r->script_code == 0 ? 128 + end.told_to_stop : r->script_code;
+        r->n_selected++;
+        r->stop = true;
+        rc = 0;
     }
     return rc;
 }

@@ -319,6 +319,18 @@ script_body(void)
     return script.is_container ? script_run_main("__main__", 0) : script_run_file();
 }
 
+/* PYTHONINSPECT: a terminal goes on in the script's names, and gives the exit code. */
+static int
+script_inspect_after(int code)
+{
+    const char *asked = getenv("PYTHONINSPECT"); // NOLINT(concurrency-mt-unsafe)
+    PyCompilerFlags flags = _PyCompilerFlags_INIT;
+    if (asked == NULL || *asked == '\0' || !isatty(STDIN_FILENO)) {
+        return code;
+    }
+    return PyRun_AnyFileExFlags(stdin, "<stdin>", 0, &flags) != 0;
+}
+
 /* ---- the beginning ---- */
 
 /* Bytes as they were: in messages each is the code point of the same number. */
@@ -494,7 +506,8 @@ script_go(void)
             last != NULL && PyErr_GivenExceptionMatches(last, PyExc_KeyboardInterrupt);
         script_record_exception();
     }
-    script_finish(rc < 0 ? 1 : 0, interrupted);
+    rc = script_inspect_after(rc < 0 ? 1 : 0);
+    script_finish(rc, interrupted);
 }
 
 int
