@@ -7,6 +7,7 @@ Most tests run a program twice, by Python itself and by us, and compare.
 import os
 import pty
 import re
+import shutil
 import signal
 import subprocess
 
@@ -470,6 +471,18 @@ def test_a_busy_daemon_thread_does_not_outlive_the_profiler(each, profiler):
     each.write("daemon.py", DAEMON)
     for host in HOSTS:
         assert by_us(each, "daemon.py", host=host, profiler=profiler) == (0, b"55\n", b"")
+
+
+def test_instructions_of_a_script_are_counted(each):
+    if not shutil.which("valgrind"):
+        pytest.skip("no valgrind on PATH")
+    each.write("work.py", WORK)
+    outcome = each.run("-f", "-q", "-o", "report.json", "--format=json", "work.py",
+                       "instructions")
+    assert (outcome.code, outcome.out, outcome.err) == (0, "20\n", "")
+    result = stored(each)
+    assert result["metrics"]["instructions"]["value"] > 10000
+    assert EVERY <= result["metrics"].keys()
 
 
 def test_what_a_profiler_cannot_do_is_told(project):
