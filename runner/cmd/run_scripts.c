@@ -9,7 +9,8 @@
 #include "script.h"
 #include "select.h"
 
-/* --- which targets are programs ---------------------------------------------------- */
+/* --- which targets are programs ----------------------------------------------------
+ */
 
 /* A file that is no Python at all is left to Python to complain about, as a program,
    unless its text speaks of cases. */
@@ -18,9 +19,9 @@ scripts_speaks_of_cases(const char *path)
 {
     char *text = NULL;
     struct prf_error ignored = {0};
-    bool found =
-        prf_file_read(path, &text, NULL, &ignored) < 0 ||
-        strstr(text, "ProfilerCase") != NULL || strstr(text, "profile_") != NULL;
+    bool found = prf_file_read(path, &text, NULL, &ignored) < 0 ||
+                 strstr(text, "ProfilerCase") != NULL ||
+                 strstr(text, "profile_") != NULL;
     free(text);
     return found;
 }
@@ -102,7 +103,8 @@ prf_run_find_scripts(struct prf_running *r, struct prf_error *err)
     return rc;
 }
 
-/* --- running them ------------------------------------------------------------------ */
+/* --- running them ------------------------------------------------------------------
+ */
 
 const char *
 prf_run_script_id(struct prf_running *r, const struct prf_target *target)
@@ -114,8 +116,7 @@ prf_run_script_id(struct prf_running *r, const struct prf_target *target)
         prf_run_quote(&sb, r->script_argv, r->n_script_argv);
         prf_strbuf_addc(&sb, ']');
     }
-    const char *id =
-        prf_captured_text(&r->targets.arena, prf_strbuf_text(&sb), sb.len);
+    const char *id = prf_captured_text(&r->targets.arena, prf_strbuf_text(&sb), sb.len);
     prf_strbuf_release(&sb);
     return id;
 }
@@ -165,7 +166,7 @@ scripts_run_one(struct prf_running *r, const struct prf_script *script, size_t i
     if (rc == 0) {
         r->n_selected++;
         scripts_count(r, &m.result, &end);
-        prf_run_take_result(r, &m); /* stores it, then reports it */
+        prf_run_take_result(r, &m);     /* stores it, then reports it */
     } else if (end.told_to_stop != 0) { /* before the script had begun */
         prf_error_clear(err);
         r->script_code = r->script_code == 0 ? 128 + end.told_to_stop : r->script_code;

@@ -1,8 +1,8 @@
-/* A whole program under a profiler: everything as `python script.py` has it. The program
-   is run by the functions that Python's own main uses, and the process ends as Python's
-   does: threads are waited for, exit handlers run, then the interpreter is finalised.
-   The measured region ends after the exit handlers: ours was registered first, so it
-   is called last. Also sys.exit gets there, which does not return here. */
+/* A whole program under a profiler: everything as `python script.py` has it. The
+   program is run by the functions that Python's own main uses, and the process ends as
+   Python's does: threads are waited for, exit handlers run, then the interpreter is
+   finalised. The measured region ends after the exit handlers: ours was registered
+   first, so it is called last. Also sys.exit gets there, which does not return here. */
 #include <Python.h>
 
 #include "script.h"
@@ -113,7 +113,8 @@ script_measures(const struct prf_metric *metric)
     return false;
 }
 
-/* Places for our metrics, instead of the backend's by the same names: the runner fills them in when the process cannot. */
+/* Places for our metrics, instead of the backend's by the same names: the runner fills
+ * them in when the process cannot. */
 static void
 script_reserve_samples(void)
 {
@@ -424,9 +425,9 @@ script_open_backend(const json_t *request, struct prf_error *err)
     const struct prf_session session = {
         .sink = script.sink,
         .case_id = script.id,
-        .case_file = script.file != NULL             ? script.file
+        .case_file = script.file != NULL          ? script.file
                      : script.kind == SCRIPT_CODE ? "<string>"
-                                                     : "",
+                                                  : "",
         .is_script = true,
     };
     prf_sink_schema(script.sink, script.backend->metrics);
@@ -455,9 +456,9 @@ static int
 script_tell(int control, PyObject *hash, struct prf_error *err)
 {
     char *text = hash == Py_None ? NULL : prf_pyerr_text(hash);
-    json_t *m = json_pack("{ss si ss? ss? sI}", "type", "started", "pid",
-                          (int)getpid(), "file", script.file, "hash", text, "cpu_ns",
-                          (json_int_t)script_cpu_ns());
+    json_t *m =
+        json_pack("{ss si ss? ss? sI}", "type", "started", "pid", (int)getpid(), "file",
+                  script.file, "hash", text, "cpu_ns", (json_int_t)script_cpu_ns());
     if (m == NULL) { /* a path that is no UTF-8 */
         m = json_pack("{ss si sn ss? sI}", "type", "started", "pid", (int)getpid(),
                       "file", "hash", text, "cpu_ns", (json_int_t)script_cpu_ns());
@@ -561,9 +562,9 @@ prf_script_inspect(const json_t *request, struct prf_error *err)
         prf_fail_py(err, "cannot look at the file");
         return NULL;
     }
-    json_t *j = json_pack("{ss so}", "type", "inspected", "script",
-                          found == Py_None ? json_null()
-                                           : json_boolean(found == Py_True));
+    json_t *j =
+        json_pack("{ss so}", "type", "inspected", "script",
+                  found == Py_None ? json_null() : json_boolean(found == Py_True));
     Py_DECREF(found);
     return j;
 }
