@@ -231,20 +231,31 @@ flame_put_bars(struct flame *f)
     }
 }
 
+/* "<before>1.2 ms<after>", unless there are no ticks. */
+static void
+flame_put_time(struct flame *f, const char *before, uint64_t ticks, const char *after)
+{
+    char time[PRF_UNIT_TEXT];
+    double ns = prf_pieces_seconds((double)ticks) * 1e9;
+    if (ticks > 0) {
+        prf_format_time(ns, NULL, time, sizeof time);
+        fprintf(f->page->out, "%s%s%s", before, time, after);
+    }
+}
+
 static void
 flame_put(struct flame *f)
 {
-    char time[PRF_UNIT_TEXT];
     uint64_t whole = f->s->nodes[0].running;
     fputs("Performance Flame Graph\n", f->page->out);
     if (whole == 0) {
         fputs("nothing was recorded\n", f->page->out);
         return;
     }
-    double ns = prf_pieces_seconds((double)whole) * 1e9;
     f->whole = whole;
-    fprintf(f->page->out, "%s of running time\n\n",
-            prf_format_time(ns, NULL, time, sizeof time));
+    flame_put_time(f, "", whole, " of running time");
+    flame_put_time(f, ", ", prf_view_sum(f->s).waiting, " of waiting left out");
+    fputs("\n\n", f->page->out);
     if (flame_lay_out(f) == 0) { /* what it raises is found by the close */
         flame_put_rows(f);
         flame_put_bars(f);

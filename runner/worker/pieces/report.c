@@ -319,7 +319,9 @@ report_text(struct prf_view *s, size_t top, bool ascii)
     report_rank(s);
     if (prf_page_open(&page, s, ascii) == 0) {
         report_put_summary(&page, &sum);
-        report_put_table(&page, s, figures, top);
+        if (s->n_called > 0) {
+            report_put_table(&page, s, figures, top);
+        }
         report_put_slowest(&page, s); /* what it raises is found by the close */
     }
     free(figures);

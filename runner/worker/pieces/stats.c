@@ -395,10 +395,14 @@ stats_get_percentile(PyObject *self, PyObject *const *args, Py_ssize_t n_args,
     double percent = PyFloat_AsDouble(values[0]);
     if (percent == -1 && PyErr_Occurred()) {
         if (PyErr_ExceptionMatches(PyExc_TypeError)) {
-            PyErr_Format(PyExc_TypeError, "percentile must be a number, not %.100s",
-                         Py_TYPE(values[0])->tp_name);
+            return PyErr_Format(PyExc_TypeError,
+                                "percentile must be a number, not %.100s",
+                                Py_TYPE(values[0])->tp_name);
         }
-        return NULL;
+        if (!PyErr_ExceptionMatches(PyExc_OverflowError)) {
+            return NULL;
+        }
+        PyErr_Clear(); /* an int beyond every float, and beyond 100 */
     }
     if (!(percent >= 0 && percent <= 100)) {
         return PyErr_Format(PyExc_ValueError,
