@@ -691,6 +691,48 @@ def test_without_kept_calls_the_statistics_are_there():
         p.get_all_calls()
 
 
+def test_no_memory_for_a_call_loses_it_and_says_so():
+    code = """
+import resource
+p = pieces.create_profiler()
+f = p.profile_function(len, "f")
+f("")
+with open("/proc/self/statm") as file:
+    now = int(file.read().split()[0]) * resource.getpagesize()
+soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+resource.setrlimit(resource.RLIMIT_AS, (now + (8 << 20), hard))
+for _ in range(1_000_000):
+    f("")
+resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+lost = p.get_summary()["lost_calls"]
+print(p.get_function_stats("f").call_count, lost > 0, len(p.get_all_calls()) + lost)
+"""
+    if os.environ.get("PRF_PRELOAD"):
+        pytest.skip("the sanitizer ends the process instead")
+    assert run_python(code) == "1000001 True 1000001\n"
+
+
+def test_no_memory_for_anything_raises_nothing_into_the_program():
+    testcapi = pytest.importorskip("_testcapi")
+    n_seen = 0
+    for i in range(60):
+        p = pieces.create_profiler()
+        f = p.profile_function(len, f"f{i}")
+        block = p.profile_block("b", i=i)
+        testcapi.set_nomemory(i % 30, 0 if i < 30 else i % 30 + 1)
+        try:
+            got = f("")
+            block.__enter__()
+            block.__exit__()
+        finally:
+            testcapi.remove_mem_hooks()
+        assert got == 0
+        f(""), p.profile_function(len, "after")("")
+        assert count(p, "after") == 1 and set(p.get_call_tree()) <= {f"f{i}", "b", "after"}
+        n_seen += total(p)
+    assert 60 * 2 <= n_seen <= 60 * 4
+
+
 def test_a_million_places_of_mutual_recursion_stay_bounded():
     p = pieces.create_profiler(keep_calls=False)
 

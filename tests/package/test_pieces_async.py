@@ -596,6 +596,15 @@ def test_two_that_advance_one_async_generator(p):
 # ---- odd orders ----
 
 
+def test_a_function_whose_code_was_replaced(p):
+    async def coroutine():
+        pass
+
+    f = p.profile_function(coroutine)
+    coroutine.__code__ = (lambda: 5).__code__
+    assert f() == 5
+
+
 def test_a_block_entered_in_a_generator_and_left_elsewhere(p):
     block = p.profile_block("block")
 
@@ -677,6 +686,20 @@ def test_greenlets_stay_apart(p):
             g.switch()
     assert counts(p) == {"work": 3, "b0": 1, "b1": 1, "b2": 1}
     assert children(p) == {"work"} and children(p, "work") == {"b0", "b1", "b2"}
+
+
+def test_many_blocks_wait_at_once(p):
+    async def task(i):
+        with p.profile_block(f"b{i % 7}"):
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+
+    async def main():
+        await asyncio.gather(*map(task, range(700)))
+
+    asyncio.run(main())
+    assert counts(p) == {f"b{i}": 100 for i in range(7)}
+    assert all(not entry["children"] for entry in p.get_call_tree().values())
 
 
 def test_what_runs_is_not_lost_when_tracing_is_on(p):

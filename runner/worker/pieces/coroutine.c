@@ -478,10 +478,27 @@ static const struct {
     [PRF_ACTIVITY_ASYNC_GENERATOR] = {&async_generator_type, "ag_frame"},
 };
 
+/* A function whose code was replaced may return something else. */
+static bool
+activity_fits(enum prf_activity_kind kind, PyObject *inner)
+{
+    switch (kind) {
+    case PRF_ACTIVITY_COROUTINE:
+        return PyCoro_CheckExact(inner) || Py_IS_TYPE(inner, &coroutine_type);
+    case PRF_ACTIVITY_ASYNC_GENERATOR:
+        return PyAsyncGen_CheckExact(inner) || Py_IS_TYPE(inner, &async_generator_type);
+    default:
+        return PyGen_CheckExact(inner) || Py_IS_TYPE(inner, activity_kinds[kind].type);
+    }
+}
+
 PyObject *
 prf_activity_new(struct prf_profiler *p, PyObject *name, enum prf_activity_kind kind,
                  PyObject *steal_inner)
 {
+    if (!activity_fits(kind, steal_inner)) {
+        return steal_inner;
+    }
     struct activity *o = PyObject_GC_New(struct activity, activity_kinds[kind].type);
     if (o == NULL) {
         Py_DECREF(steal_inner);

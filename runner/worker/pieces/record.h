@@ -206,8 +206,9 @@ prf_record_leave(struct prf_profiler *p, const struct prf_mark *mark)
  */
 
 #define PRF_RECORD_STACK_RESERVE (1u << 20)
-#define PRF_RECORD_EVALUATION 2 /* units of recursion in C that a Python frame takes   \
-                                 */
+#define PRF_RECORD_EVALUATION                                                          \
+    2 /* units of recursion in C that a Python frame takes                             \
+       */
 
 /* Sets the RecursionError for a stack that is low. */
 void prf_record_stack_refuse(void);
@@ -291,7 +292,8 @@ enum prf_activity_kind {
     PRF_ACTIVITY_ASYNC_GENERATOR,
 };
 
-/* An object that drives `steal_inner`, a fresh one of that kind. */
+/* An object that drives `steal_inner`, a fresh one of that kind; what is none of that
+   kind itself. */
 PyObject *prf_activity_new(struct prf_profiler *p, PyObject *name,
                            enum prf_activity_kind kind, PyObject *steal_inner);
 int prf_pieces_add_activities(PyObject *module);

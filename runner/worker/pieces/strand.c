@@ -9,8 +9,9 @@
 #include <string.h>
 
 #define STRAND_DEEP 256u /* entries; before that many the end of the stack is far */
-#define STRAND_LENT 500  /* units: at most 0.5 MB of stack until it is looked at again \
-                          */
+#define STRAND_LENT                                                                    \
+    500 /* units: at most 0.5 MB of stack until it is looked at again                  \
+         */
 #define STRAND_SWEEP_MIN                                                               \
     64u /* threads that have come before those gone are looked for */
 
@@ -142,8 +143,8 @@ strand_unpark(struct prf_strand *s, PyObject *current)
                     (s->top + 1 < s->n_room || prf_record_grow(s));
         if (back) {
             s->entries[++s->top] = s->parked[i];
-        } else {
-            s->parked[n_left++] = s->parked[i];
+        } else if (n_left++ != i) { /* most stay, and there may be a thousand */
+            s->parked[n_left - 1] = s->parked[i];
         }
     }
     s->n_parked = n_left;
