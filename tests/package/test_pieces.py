@@ -781,8 +781,10 @@ def test_threads_are_counted_exactly(p):
     f = p.profile_function(lambda: None, "f")
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)
+    together = threading.Barrier(4)  # idents are used again
 
     def work():
+        together.wait()
         for _ in range(20_000):
             with p.profile_block("b"):
                 f()
