@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "arguments.h"
-#include "stats.h"
+#include "figures.h"
 
 /* What all calls of one answer share. */
 struct calls_source {

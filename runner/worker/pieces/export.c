@@ -12,7 +12,7 @@
 #include "metadata.h"
 #include "outbuf.h"
 #include "outfile.h"
-#include "stats.h"
+#include "figures.h"
 
 #define EXPORT_SCHEMA "pyprofiler/pieces/1"
 

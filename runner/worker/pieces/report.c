@@ -6,7 +6,7 @@
 
 #include "arguments.h"
 #include "page.h"
-#include "stats.h"
+#include "figures.h"
 
 #define REPORT_LIMIT 10u
 #define REPORT_NAME 30u /* columns */

@@ -6,7 +6,7 @@
 
 #include "arguments.h"
 #include "page.h"
-#include "stats.h"
+#include "figures.h"
 #include "units.h"
 
 #define TIMELINE_LIMIT 50u

@@ -1,6 +1,6 @@
-/* Statistics of a piece, for the files that report them. With the GIL. */
-#ifndef PRF_PIECES_STATS_H
-#define PRF_PIECES_STATS_H
+/* Figures of the calls of pieces, for the files that tell them. With the GIL. */
+#ifndef PRF_PIECES_FIGURES_H
+#define PRF_PIECES_FIGURES_H
 
 #include "view.h"
 
@@ -19,6 +19,23 @@ struct prf_piece_durations {
 /* From a view with calls. -1: no memory, MemoryError is set. */
 int prf_piece_durations_of(const struct prf_view *s, struct prf_piece_durations *d);
 void prf_piece_durations_release(struct prf_piece_durations *d);
+
+/* Those that need no single calls: the quantiles are 0. */
+struct prf_piece_figures prf_piece_figures_exact(const struct prf_view_piece *piece);
+
+/* Calls to take a quantile of. */
+struct prf_piece_sample {
+    uint64_t n_calls, n_kept;
+    const uint64_t *sorted;  /* ticks of the kept ones */
+    const uint64_t *buckets; /* of all, or NULL */
+    double min, max;         /* seconds */
+};
+
+/* Seconds; from the kept calls when these are all, or there are no buckets. */
+double prf_piece_sample_quantile(const struct prf_piece_sample *s, double percent);
+
+/* Add PRF_PIECE_BUCKETS counts, NULL being zeros, to as many. */
+void prf_piece_buckets_add(const uint32_t *buckets, uint64_t *counts);
 
 /* One for each piece of the view, which has calls and buckets; the caller's (free).
    NULL: no memory, MemoryError is set. */
