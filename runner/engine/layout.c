@@ -202,15 +202,38 @@ prf_layout_plugin(const struct prf_layout *layout, int minor)
 
 /* Does the path by which we were started lead through the folder that we lie in? */
 static bool
-layout_called_in(const char *bin)
+layout_called_in(const char *executable)
 {
     const char *called = (const char *)getauxval(AT_EXECFN);
     char *folder = called == NULL ? NULL : prf_path_dirname(called);
+    char *bin = prf_path_dirname(executable);
     struct stat a, b;
-    bool same = folder != NULL && stat(folder, &a) == 0 && stat(bin, &b) == 0 &&
-                a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+    bool same = folder != NULL && bin != NULL && stat(folder, &a) == 0 &&
+                stat(bin, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+    free(bin);
     free(folder);
     return same;
+}
+
+/* The folder in which the user finds us. auditwheel moves programs to
+   PREFIX/lib/python3.X/site-packages/pyprofiler.scripts, and puts scripts that call
+   them into PREFIX/bin. */
+static char *
+layout_bin(const char *executable)
+{
+    char *folder = prf_path_dirname(executable);
+    if (folder == NULL ||
+        strcmp(prf_path_basename(folder), "pyprofiler.scripts") != 0) {
+        return folder;
+    }
+    for (int i = 0; i < 4 && folder != NULL; i++) {
+        char *parent = prf_path_dirname(folder);
+        free(folder);
+        folder = parent;
+    }
+    char *bin = folder == NULL ? NULL : prf_path_join(folder, "bin");
+    free(folder);
+    return bin;
 }
 
 char *
@@ -219,7 +242,7 @@ prf_layout_python(bool *called)
     char executable[PATH_MAX];
     layout_executable(executable);
     char *site = layout_site(executable);
-    char *bin = site == NULL ? NULL : prf_path_dirname(executable);
+    char *bin = site == NULL ? NULL : layout_bin(executable);
     char *cfg = bin == NULL ? NULL : prf_path_join(bin, "../pyvenv.cfg");
     bool venv = cfg != NULL && prf_path_exists(cfg);
     char *python =
@@ -229,7 +252,7 @@ prf_layout_python(bool *called)
         free(python);
         python = NULL;
     }
-    *called = python != NULL && venv && layout_called_in(bin);
+    *called = python != NULL && venv && layout_called_in(executable);
     free(cfg);
     free(bin);
     free(site);
