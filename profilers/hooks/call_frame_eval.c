@@ -65,7 +65,8 @@ frame_eval_run(PyThreadState *tstate, _PyInterpreterFrame *frame, int throwflag,
     _PyCFrame *cframe = tstate->cframe;
     uint8_t before = cframe->use_tracing;
     bool ours = tstate->c_profilefunc == thread->events->profile_function;
-    if (ours && tstate->c_tracefunc == NULL) {
+    if (ours &&
+        (tstate->c_tracefunc == NULL || tstate->c_tracefunc == prf_frame_eval_trace)) {
         cframe->use_tracing = frame_eval_traced(mode, frame) ? 255 : 0;
     }
     thread->mode = mode;

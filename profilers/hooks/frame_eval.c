@@ -119,6 +119,7 @@ prf_frame_eval_start(enum prf_frame_eval_place place, _PyFrameEvalFunction hook,
 }
 
 PyCodeObject *(*prf_frame_eval_original)(PyCodeObject *code);
+Py_tracefunc prf_frame_eval_trace;
 
 bool
 prf_frame_eval_stop(enum prf_frame_eval_place place)

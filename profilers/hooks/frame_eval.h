@@ -27,6 +27,10 @@ extern _PyFrameEvalFunction prf_frame_eval_below;
    of it stands for; NULL: it never does. */
 extern PyCodeObject *(*prf_frame_eval_original)(PyCodeObject *code);
 
+/* Of the lines' hook too: its trace function, which it takes away from the frames that
+   have no need of it; NULL: it has none. */
+extern Py_tracefunc prf_frame_eval_trace;
+
 /* Put `hook` in its place for all threads. PRF_EUNAVAILABLE: another tool has its own,
    the text names it; or the place is taken. */
 int prf_frame_eval_start(enum prf_frame_eval_place place, _PyFrameEvalFunction hook,

@@ -3,9 +3,9 @@
    copy of their code that tells by itself when a line begins (line_rewrite.h), which
    replacing the evaluation of frames (PEP 523) lets us put there.
 
-   Frames for which that cannot be done (a generator from before the start) have a
-   trace function, switched on for them alone. It has no object: sys.gettrace() in the
-   case says None, and a case that sets its own takes the place.
+   Frames for which that cannot be done (a generator from before the start, a frame that
+   ran already) have a trace function, switched on for them alone. It has no object:
+   sys.gettrace() in the case says None, and a case that sets its own takes the place.
 
    While a thread has such a function of the case, what begins there runs its own code,
    uncounted: debuggers compare frame.f_code with that of the function. */
@@ -179,12 +179,16 @@ line_eval_trace(PyObject *Py_UNUSED(self), PyFrameObject *frame, int what,
                 PyObject *Py_UNUSED(arg))
 {
     struct prf_line_events *events = line_eval_active;
-    if (what != PyTrace_LINE || events == NULL) {
+    if ((what != PyTrace_LINE && what != PyTrace_RETURN) || events == NULL) {
         return 0;
     }
     struct prf_line_thread *thread = prf_line_thread_get(events, prf_thread_state());
-    if (thread != NULL) {
-        prf_line_at(thread, frame->f_frame->f_code, frame->f_lineno);
+    struct prf_line_frame *top = thread ? prf_line_top(thread) : NULL;
+    PyCodeObject *code = frame->f_frame->f_code;
+    if (top != NULL && what == PyTrace_LINE) {
+        prf_line_at(thread, code, frame->f_lineno);
+    } else if (top != NULL && top->open && top->code->code == code) {
+        prf_line_leave(thread, code); /* nobody else sees it */
     }
     return 0;
 }
@@ -194,12 +198,6 @@ static inline bool
 line_eval_foreign(const PyThreadState *tstate)
 {
     return tstate->c_tracefunc != NULL && tstate->c_tracefunc != line_eval_trace;
-}
-
-static inline bool
-line_eval_ours_alone(const PyThreadState *tstate)
-{
-    return tstate->c_tracefunc == line_eval_trace && tstate->c_profilefunc == NULL;
 }
 
 /* Have lines traced in the frames that begin now, unless the case has its own trace
@@ -221,20 +219,24 @@ line_eval_trace_on(struct prf_line_events *events, PyThreadState *tstate)
 static inline PyObject *
 line_eval_untraced(PyThreadState *tstate, _PyInterpreterFrame *frame, int throwflag)
 {
-    uint8_t before = tstate->cframe->use_tracing;
-    if (before == 0 || !line_eval_ours_alone(tstate)) {
+    if (__builtin_expect(tstate->c_tracefunc != line_eval_trace, 1)) {
         return _PyEval_EvalFrameDefault(tstate, frame, throwflag);
     }
-    tstate->cframe->use_tracing = 0;
+    uint64_t serial = line_eval_serial;
+    uint8_t before = tstate->cframe->use_tracing;
+    tstate->c_tracefunc = NULL;
+    if (tstate->c_profilefunc == NULL) {
+        tstate->cframe->use_tracing = 0;
+    }
     PyObject *result = _PyEval_EvalFrameDefault(tstate, frame, throwflag);
-    if (line_eval_active == NULL) {
+    if (serial != line_eval_serial) {
         return result;
     }
     if (tstate->c_tracefunc == NULL) {
-        line_eval_active->replaced = true;
-        line_eval_trace_on(line_eval_active, tstate);
-    } else if (tstate->c_tracefunc == line_eval_trace) {
+        tstate->c_tracefunc = line_eval_trace;
         tstate->cframe->use_tracing = before;
+    } else {
+        line_eval_active->replaced = true;
     }
     return result;
 }
@@ -353,9 +355,22 @@ line_eval_start(struct prf_line_events *events, struct prf_error *err)
         thread->stack_floor = prf_frame_eval_floor();
     }
     prf_frame_eval_original = line_eval_original;
+    prf_frame_eval_trace = line_eval_trace;
     line_eval_active = events;
     line_eval_serial++;
     return 0;
+}
+
+static bool
+line_eval_open(struct prf_line_events *events, PyThreadState *tstate)
+{
+    if (line_eval_foreign(tstate)) {
+        events->set_aside = true;
+        return false;
+    }
+    tstate->c_tracefunc = line_eval_trace;
+    tstate->cframe->use_tracing = 255;
+    return true;
 }
 
 static void
@@ -382,6 +397,7 @@ const struct prf_line_source prf_line_frame_eval = {
     .chosen = line_eval_copy,
     .release = line_eval_release,
     .copy = line_eval_copy_of,
+    .open = line_eval_open,
 };
 
 #endif

@@ -140,6 +140,14 @@ line_monitoring_chosen(struct prf_line_events *events, struct prf_line_code *cod
     return prf_monitoring_watch(events->source, code->code);
 }
 
+/* Local events come for frames that run, too. */
+static bool
+line_monitoring_open(struct prf_line_events *Py_UNUSED(events),
+                     PyThreadState *Py_UNUSED(tstate))
+{
+    return true;
+}
+
 static void
 line_monitoring_end(struct prf_line_events *events)
 {
@@ -183,6 +191,7 @@ const struct prf_line_source prf_line_monitoring = {
     .start = line_monitoring_begin,
     .stop = line_monitoring_end,
     .chosen = line_monitoring_chosen,
+    .open = line_monitoring_open,
 };
 
 #endif

@@ -14,6 +14,9 @@ struct prf_line_source {
     int (*chosen)(struct prf_line_events *events, struct prf_line_code *code);
     /* It goes; `code->source` may be NULL. May be NULL. */
     void (*release)(struct prf_line_code *code);
+    /* Frames that run on that thread are to tell their lines and their end. False: they
+       cannot. */
+    bool (*open)(struct prf_line_events *events, PyThreadState *tstate);
     /* The code that frames of it run, or NULL. May be NULL. */
     PyCodeObject *(*copy)(const struct prf_line_code *code);
 };

@@ -491,7 +491,7 @@ def test_enabling_and_disabling():
     fib(5)
     assert ProfilerSuite.disable_profiling() is session
     assert calls_of(session)["fib"] == 15 and session.status == "ok"
-    assert ProfilerSuite.disable_profiling() is session
+    assert ProfilerSuite.disable_profiling() is None
     again = ProfilerSuite.enable_profiling(CALL)
     pyprofiler.disable_profiling()
     assert again is not session and again.ended

@@ -152,5 +152,5 @@ def holder_of(reason):
     ours = search(r"pyprofiler's '[^']*'", reason)
     if ours:
         return ours.group()
-    named = search(r"held by '?([^';:(]+?)'?(?:[;:(]|$)", reason)
-    return named.group(1).strip() if named else None
+    named = search(r"\bby (.+?)(?:; |$)", reason)
+    return named.group(1) if named else None

@@ -3,6 +3,7 @@
 The profilers are the built-in ones, in this process; see docs/sessions.md.
 """
 
+import atexit
 import os
 import sys
 from functools import wraps
@@ -505,7 +506,8 @@ class ProfilerSuite:
 
     @_OnEither
     def disable_profiling(suite):
-        """End what `enable_profiling` began; returns the session, None: there is none."""
+        """End what `enable_profiling` began; returns the session, or None when nothing
+        is enabled."""
         return disable_profiling()
 
 
@@ -516,23 +518,21 @@ def enable_profiling(config=None):
         raise RuntimeError(
             f"profiling is enabled already, since {_whole.case}: call disable_profiling()"
         )
-    import atexit
-
     _whole = session = ProfileSession(config)
-    atexit.register(_at_exit)
+    atexit.unregister(disable_profiling)  # of one that could not start
+    atexit.register(disable_profiling)
     return session.__enter__()
 
 
 @_hide
 def disable_profiling():
     """As ProfilerSuite.disable_profiling."""
+    global _whole
     session = _whole
-    if session is not None and session.running:
+    if session is None:
+        return None
+    if session.running:
         session.__exit__(None, None, None)
+    _whole = None
+    atexit.unregister(disable_profiling)
     return session
-
-
-@_hide
-def _at_exit():
-    if _whole is not None and _whole.running:
-        _whole.__exit__(None, None, None)
