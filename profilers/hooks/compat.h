@@ -6,6 +6,7 @@
 
 #include <Python.h>
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* major << 8 | minor of the headers this is compiled with. */
@@ -115,6 +116,20 @@ prf_recursion_lend(PyThreadState *tstate, int n_units)
 #else
     (void)tstate;
     (void)n_units;
+#endif
+}
+
+/* Whether the limit for recursion in C is near, which a call through a callable of ours
+   takes from though the function alone would not. */
+static inline bool
+prf_recursion_is_low(void)
+{
+#if PY_VERSION_HEX >= 0x030D0000
+    return PyThreadState_GetUnchecked()->c_recursion_remaining < 100;
+#elif PY_VERSION_HEX >= 0x030C0000
+    return _PyThreadState_UncheckedGet()->c_recursion_remaining < 100;
+#else
+    return false; /* one limit for all calls */
 #endif
 }
 

@@ -1,9 +1,11 @@
 """What a PerformanceProfiler tells, against what Python computes from the durations."""
 
+import ast
 import collections.abc
 import contextlib
 import inspect
 import math
+import pathlib
 import random
 import statistics
 import threading
@@ -201,8 +203,7 @@ def test_waiting_is_what_nothing_of_it_ran():
     asyncio.run(parent())
     s = p.get_all_function_stats()
     for each in s.values():
-        assert each.total_time >= 0.002 > each.own_time >= 0
-        assert each.waiting_time <= each.total_time
+        assert each.total_time > each.waiting_time > 0.001 and each.own_time > 0
     assert close(s["child"].waiting_time, s["child"].total_time - s["child"].own_time)
     inside = s["parent"].own_time + s["child"].own_time
     assert close(s["parent"].waiting_time, s["parent"].total_time - inside)
@@ -605,3 +606,19 @@ def test_help_says_what_methods_take(nested):
     for cls in (native.FunctionStats, native.FunctionCall, native.CallSequence):
         for name, member in vars(cls).items():
             assert name.startswith("_") or member.__doc__, (cls, name)
+
+
+def test_type_stubs_name_what_is_there(nested):
+    tree = ast.parse(pathlib.Path(_native.__file__).with_name("_pieces.pyi").read_text())
+    classes = {node.name: {each.target.id if isinstance(each, ast.AnnAssign) else each.name
+                           for each in node.body}
+               for node in tree.body if isinstance(node, ast.ClassDef)}
+    assert classes["Summary"] == set(nested.get_summary())
+    assert classes["CallTreeNode"] == set(nested.get_call_tree()["level_1"])
+    for name in ("FunctionStats", "FunctionCall", "CallSequence", "PerformanceProfiler"):
+        public = {each for each in classes[name] if not each.startswith("_")}
+        there = {each for each in vars(getattr(native, name)) if not each.startswith("_")}
+        assert public == there, name
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef):
+            assert callable(getattr(native, node.name))

@@ -559,9 +559,11 @@ def test_pictures(tmp_path, monkeypatch):
     with profile(EXACT, create_visualizations=True) as session:
         fib(5)
     pictures = {os.path.basename(p): p for p in session.files}
-    for name in ("memory.svg", "call.svg"):
+    for name, word in (("memory.svg", "MiB"), ("call.svg", "fib"),
+                       ("call.flame.svg", "fib")):
         with open(pictures[name], encoding="utf-8") as file:
-            assert "</svg>" in file.read()
+            text = file.read()
+        assert "</svg>" in text and word in text
     with open(pictures["call.speedscope.json"], encoding="utf-8") as file:
         assert "fib" in file.read()
     assert os.path.dirname(pictures["call.svg"]) == str(tmp_path / "profiling_results")

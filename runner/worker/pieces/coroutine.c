@@ -58,13 +58,26 @@ activity_leave(struct activity *o, const struct prf_mark *mark, bool ended)
 }
 
 static PySendResult
+activity_send_inner(const struct prf_mark *mark, PyObject *inner, PyObject *value,
+                    PyObject **result)
+{
+    *result = NULL;
+    if (prf_record_call_begin(mark) < 0) {
+        return PYGEN_ERROR;
+    }
+    PySendResult sent = PyIter_Send(inner, value, result);
+    prf_record_call_end(mark);
+    return sent;
+}
+
+static PySendResult
 activity_send(PyObject *self, PyObject *value, PyObject **result)
 {
     struct activity *o = (struct activity *)self;
     struct prf_mark mark;
     Py_INCREF(self);
     activity_enter(o, &mark);
-    PySendResult sent = PyIter_Send(o->inner, value, result);
+    PySendResult sent = activity_send_inner(&mark, o->inner, value, result);
     /* An error may also be that it runs already, or cannot take a value yet. */
     activity_leave(o, &mark,
                    sent == PYGEN_RETURN ||
@@ -201,7 +214,7 @@ step_send(PyObject *self, PyObject *value, PyObject **result)
     } else {
         activity_enter(o, &mark);
     }
-    PySendResult sent = PyIter_Send(s->inner, value, result);
+    PySendResult sent = activity_send_inner(&mark, s->inner, value, result);
     bool may_end = sent == PYGEN_ERROR || (sent == PYGEN_RETURN && s->closes);
     activity_leave(o, &mark, may_end && activity_has_ended(o));
     Py_DECREF(self);

@@ -1,6 +1,7 @@
 /* What a profiler knows as files: JSON with everything, CSV with a row for each piece.
    The GIL is held until the copy and the texts of Python objects are made, and released
    while the calls are written. */
+#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -246,10 +247,10 @@ export_put_calls(struct export *e)
 }
 
 static int
-export_write_json(struct export *e, FILE *out)
+export_write_json(struct export *e, struct prf_outfile *file)
 {
     struct prf_error err = {0};
-    if (prf_outbuf_begin(&e->ob, out, &err) < 0) {
+    if (prf_outbuf_begin(&e->ob, file->out, &err) < 0) {
         PyErr_NoMemory();
         return -1;
     }
@@ -258,7 +259,9 @@ export_write_json(struct export *e, FILE *out)
     export_put_functions(e);
     export_put_tree(e);
     export_put_calls(e);
-    prf_outbuf_end(&e->ob, &err); /* told by the close of the file */
+    if (prf_outbuf_end(&e->ob, &err) < 0) { /* told by the close of the file */
+        file->why = errno != 0 ? errno : EIO;
+    }
     Py_END_ALLOW_THREADS return 0;
 }
 
@@ -309,8 +312,9 @@ export_put_row(struct export *e, uint32_t piece, FILE *out, struct prf_strbuf *r
 }
 
 static int
-export_write_csv(struct export *e, FILE *out)
+export_write_csv(struct export *e, struct prf_outfile *file)
 {
+    FILE *out = file->out;
     struct prf_strbuf room = PRF_STRBUF_INIT;
     int rc = 0;
     fputs("name,call_count,total_time,own_time,waiting_time,avg_time,median_time,"
@@ -331,7 +335,7 @@ export_write_csv(struct export *e, FILE *out)
 
 static PyObject *
 export_to(PyObject *self, const char *method, struct prf_call_arguments given,
-          int (*write)(struct export *, FILE *))
+          int (*write)(struct export *, struct prf_outfile *))
 {
     const struct prf_signature signature = {
         method, {"filename"}, .n_positional = 1, .n_required = 1};
@@ -342,7 +346,7 @@ export_to(PyObject *self, const char *method, struct prf_call_arguments given,
         return NULL;
     }
     if (export_take(self, &e) == 0 && prf_outfile_open(values[0], &file) == 0) {
-        write(&e, file.out); /* an exception is the close's */
+        write(&e, &file); /* an exception is the close's */
         done = prf_outfile_close(&file) < 0 ? NULL : Py_NewRef(Py_None);
     }
     export_release(&e);

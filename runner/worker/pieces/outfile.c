@@ -121,7 +121,7 @@ prf_outfile_close(struct prf_outfile *file)
 {
     int rc = PyErr_Occurred() ? -1 : 0;
     errno = 0;
-    bool failed = fflush(file->out) != 0 || ferror(file->out);
+    bool failed = fflush(file->out) != 0 || ferror(file->out) || file->why != 0;
     int why = errno;
     if (fclose(file->out) != 0 && !failed) {
         failed = true;
@@ -133,7 +133,7 @@ prf_outfile_close(struct prf_outfile *file)
         why = errno;
     }
     if (rc == 0 && failed) {
-        errno = why != 0 ? why : EIO;
+        errno = file->why != 0 ? file->why : why != 0 ? why : EIO;
         rc = outfile_raise(file);
     }
     if (rc < 0 && file->temporary != NULL) {

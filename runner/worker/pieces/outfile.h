@@ -13,6 +13,7 @@ struct prf_outfile {
     PyObject *name;  /* strong: as the caller gave it, for errors */
     char *path;      /* where it goes */
     char *temporary; /* what is written; NULL: `path` itself */
+    int why;         /* errno of a write that failed, when its writer knows it */
 };
 
 /* `filename` is str, bytes or os.PathLike. -1: TypeError, ValueError, OSError with the

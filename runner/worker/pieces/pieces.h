@@ -4,10 +4,13 @@
    by the GIL: nothing here is called without it.
 
    Times are ticks of hooks/clock.h. A call begins when its function is entered (for a
-   coroutine: when it is first sent to) and lasts until it returns, raises or is closed,
-   waiting included. Its own time is the time in which it was what its thread ran: not
-   what was called from it, and not while it was suspended. So own times of one thread
-   never add up to more than the clock showed. */
+   coroutine: when it is first sent to) and lasts until it returns, raises, is closed or
+   dropped, waiting included. Its own time is the time in which it was what its thread
+   ran: not what was called from it, and not while it was suspended. So own times of one
+   thread never add up to more than the clock showed.
+
+   A block in a coroutine that is not profiled itself may have been suspended between two
+   events of its thread; nobody can tell when. Such an interval is no own time. */
 #ifndef PRF_PIECES_H
 #define PRF_PIECES_H
 
@@ -25,10 +28,10 @@
 
 struct prf_piece {
     PyObject *name;    /* strong, a str */
-    uint64_t n_calls;  /* that ended */
+    uint64_t n_calls;  /* that ended; 0: not called since the last clear */
     uint64_t min, max; /* ticks of a call; min is UINT64_MAX without calls */
     double mean, m2;   /* of durations in ticks, by Welford's recurrence */
-    uint64_t first;    /* start of its first call, for the order of reports */
+    uint64_t first;    /* start of its earliest call, for the order of reports */
     uint32_t *buckets; /* malloc'ed; NULL while calls are kept */
 };
 
@@ -59,7 +62,7 @@ struct prf_piece_thread {
 struct prf_pieces {
     struct prf_piece *pieces;
     uint32_t n_pieces;
-    struct prf_piece_node *nodes; /* nodes[0] is the root */
+    struct prf_piece_node *nodes; /* nodes[0] is the root: its own means nothing */
     uint32_t n_nodes;
     struct prf_piece_call **chunks; /* in the order in which calls ended */
     uint64_t n_calls;               /* in chunks */
@@ -81,8 +84,7 @@ prf_pieces_call(const struct prf_pieces *p, uint64_t index)
     return &p->chunks[index / PRF_PIECE_CHUNK][index % PRF_PIECE_CHUNK];
 }
 
-/* The piece of that name that has calls; else the only one that is a method of that
-   name
+/* The piece of that name that has calls; else the only one that is a method of that name
    ("run" finds "Task.run"); PRF_PIECE_NONE: there is none, or several. No exception. */
 uint32_t prf_pieces_find(const struct prf_pieces *p, PyObject *name);
 

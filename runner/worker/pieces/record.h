@@ -39,6 +39,7 @@ struct prf_strand {
     uint32_t n_parked, n_parked_room;
     uint32_t thread; /* index in threads, PRF_PIECE_NONE before its first kept call */
     unsigned long ident;
+    uintptr_t stack_floor; /* 0: not deep enough to ask for it */
     struct prf_strand *next;
 };
 
@@ -199,6 +200,49 @@ prf_record_leave(struct prf_profiler *p, const struct prf_mark *mark)
     prf_record_charge(p, s, now);
     s->top--;
     prf_record_call(p, s, e->node, e->start, now);
+}
+
+/* ---- C stack: a Python call through us takes some, without us it may take none ----
+ */
+
+#define PRF_RECORD_STACK_RESERVE (1u << 20)
+#define PRF_RECORD_EVALUATION 2 /* units of recursion in C that a Python frame takes   \
+                                 */
+
+/* Sets the RecursionError for a stack that is low. */
+void prf_record_stack_refuse(void);
+
+/* A function called with the limit for recursion in C raised by what fits the stack;
+   for calls that are not recorded. */
+PyObject *prf_record_call_deep(PyObject *function, PyObject *const *args, size_t n_args,
+                               PyObject *kwnames);
+
+/* Before and after the call of what a mark was made for. -1: RecursionError. On another
+   stack than the thread's (a coroutine library's) nothing is known and all is allowed.
+ */
+static inline int
+prf_record_call_begin(const struct prf_mark *mark)
+{
+    char here;
+    if (mark->strand == NULL) {
+        return 0;
+    }
+    if (__builtin_expect(mark->strand->stack_floor - (uintptr_t)&here <
+                             PRF_RECORD_STACK_RESERVE,
+                         0)) {
+        prf_record_stack_refuse();
+        return -1;
+    }
+    prf_recursion_lend(mark->strand->tstate, PRF_RECORD_EVALUATION);
+    return 0;
+}
+
+static inline void
+prf_record_call_end(const struct prf_mark *mark)
+{
+    if (mark->strand != NULL) {
+        prf_recursion_lend(mark->strand->tstate, -PRF_RECORD_EVALUATION);
+    }
 }
 
 /* ---- resumptions: a generator's or coroutine's life in pieces ---- */

@@ -1,10 +1,16 @@
 /* What runs on each thread, and what waits: entries come, go, are parked and come back.
  */
+#define Py_BUILD_CORE_MODULE 1
+#include "frame_eval.h"
+
 #include "record.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#define STRAND_DEEP 256u /* entries; before that many the end of the stack is far */
+#define STRAND_LENT 500  /* units: at most 0.5 MB of stack until it is looked at again \
+                          */
 #define STRAND_SWEEP_MIN                                                               \
     64u /* threads that have come before those gone are looked for */
 
@@ -24,7 +30,32 @@ strand_entries_grow(struct prf_entry **entries, uint32_t *n_room)
 bool
 prf_record_grow(struct prf_strand *s)
 {
+    if (s->n_room >= STRAND_DEEP) {
+        s->stack_floor = prf_frame_eval_floor();
+    }
     return strand_entries_grow(&s->entries, &s->n_room);
+}
+
+void
+prf_record_stack_refuse(void)
+{
+    prf_frame_eval_refuse();
+}
+
+PyObject *
+prf_record_call_deep(PyObject *function, PyObject *const *args, size_t n_args,
+                     PyObject *kwnames)
+{
+    uintptr_t floor = prf_frame_eval_floor();
+    if (prf_frame_eval_stack_low(&floor)) {
+        return PyObject_Vectorcall(function, args, n_args,
+                                   kwnames); /* or RecursionError */
+    }
+    PyThreadState *tstate = prf_thread_state();
+    prf_recursion_lend(tstate, STRAND_LENT);
+    PyObject *result = PyObject_Vectorcall(function, args, n_args, kwnames);
+    prf_recursion_lend(tstate, -STRAND_LENT);
+    return result;
 }
 
 void

@@ -27,12 +27,18 @@ wrapper_call(PyObject *self, PyObject *const *args, size_t n_args, PyObject *kwn
 {
     struct wrapper *w = (struct wrapper *)self;
     if (!w->profiler->enabled) {
-        return PyObject_Vectorcall(w->function, args, n_args, kwnames);
+        return prf_recursion_is_low()
+                   ? prf_record_call_deep(w->function, args, n_args, kwnames)
+                   : PyObject_Vectorcall(w->function, args, n_args, kwnames);
     }
+    PyObject *result = NULL;
     struct prf_mark mark;
     Py_INCREF(self); /* the call may drop the last name of the function */
     prf_record_enter(w->profiler, &w->ref, &mark);
-    PyObject *result = PyObject_Vectorcall(w->function, args, n_args, kwnames);
+    if (prf_record_call_begin(&mark) == 0) {
+        result = PyObject_Vectorcall(w->function, args, n_args, kwnames);
+        prf_record_call_end(&mark);
+    }
     prf_record_leave(w->profiler, &mark);
     Py_DECREF(self);
     return result;

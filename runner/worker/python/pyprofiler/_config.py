@@ -96,7 +96,7 @@ _FIELDS = {
     "store": _Field(
         True, (bool, str, os.PathLike), "True, False, or the path of a store", _path
     ),
-    "sampling_interval": _seconds(0.001, 0.0001, 60),
+    "sampling_interval": _seconds(0.001, 0.0001, 10),
     "memory_interval": _seconds(0.1, 0.001, 3600),
     "c_functions": _flag(True),
     "functions": _Field(

@@ -4,10 +4,10 @@ The profilers are the built-in ones, in this process; see docs/sessions.md.
 """
 
 import atexit
+import functools
 import os
 import sys
-from functools import wraps
-from types import MethodType
+import types
 
 from pyprofiler import _native
 from pyprofiler._config import DEFAULT_OUTPUT_DIR, ProfileConfig
@@ -28,14 +28,22 @@ _PROFILERS = {
     "call": ("call_profiling", "call"),
 }
 
-# What create_visualizations draws of which profiler: formats by name.
+# What can be drawn of a profiler: formats, and "flame" of those that have stacks.
 _PICTURES = {
-    "memory": ("svg",),
-    "sampling": ("svg", "speedscope"),
-    "line": ("markdown",),
-    "call": ("svg", "speedscope"),
+    "memory": ("svg", "html"),
+    "sampling": ("flame", "html", "speedscope"),
+    "line": ("html", "markdown"),
+    "call": ("flame", "svg", "html", "speedscope"),
 }
-_EXTENSIONS = {"svg": ".svg", "speedscope": ".speedscope.json", "markdown": ".md"}
+_ENDINGS = {
+    "flame": ".flame.svg",
+    "html": ".html",
+    "json": ".json",
+    "markdown": ".md",
+    "speedscope": ".speedscope.json",
+    "svg": ".svg",
+    "text": ".txt",
+}
 
 
 def _options(name, config):
@@ -43,7 +51,7 @@ def _options(name, config):
     if name == "memory":
         return {"interval": f"{config.memory_interval:g}"}
     if name == "sampling":
-        return {"interval": f"{config.sampling_interval * 1e6:g}us"}
+        return {"interval": str(round(config.sampling_interval * 1e6))}
     if name == "line" and config.functions:
         return {"functions": list(config.functions)}
     if name == "call" and not config.c_functions:
@@ -109,6 +117,23 @@ def _absolute(path, namespace):
     if isinstance(known, str) and os.path.basename(known) == os.path.basename(path):
         path = known
     return path if path.startswith("<") else os.path.abspath(path)
+
+
+def _draw(result, format):
+    """Bytes; None: there is nothing to draw, as of a block that called nothing."""
+    if format == "flame":
+        from pyprofiler import _flame
+
+        stacks = result.stacks
+        title = f"flame graph of {result.name}"
+        return _flame.svg(stacks, title).encode() if stacks else None
+    if format not in result.formats():
+        return None
+    try:
+        return result.export(format)
+    except RuntimeError as e:  # Graphviz is missing
+        _warn(f"cannot draw {result.name!r} as {format}: {e}")
+        return None
 
 
 class ProfileSession(_Region):
@@ -236,19 +261,13 @@ class ProfileSession(_Region):
         os.makedirs(folder, exist_ok=True)
         written = []
         for name, result in self.results.items():
-            formats = ["json", "text"]
-            formats += [f for f in _PICTURES[name] if pictures and f in result.formats()]
-            for format in formats:
-                ending = _EXTENSIONS.get(format, {"json": ".json", "text": ".txt"}.get(format))
-                path = os.path.join(os.path.abspath(folder), name + ending)
-                try:
-                    data = result.export(format)
-                except RuntimeError as e:  # Graphviz is missing
-                    _warn(f"cannot draw {name!r} as {format}: {e}")
-                    continue
-                with open(path, "wb") as out:
-                    out.write(data)
-                written.append(path)
+            for format in ("json", "text", *(_PICTURES[name] if pictures else ())):
+                data = _draw(result, format)
+                if data:
+                    path = os.path.join(os.path.abspath(folder), name + _ENDINGS[format])
+                    with open(path, "wb") as out:
+                        out.write(data)
+                    written.append(path)
         self.files += written
         return written
 
@@ -362,7 +381,7 @@ def _decorate(function, config):
 
 
 def _wrap_call(function, new, busy):
-    @wraps(function)
+    @functools.wraps(function)
     def wrapper(*args, **kwargs):
         if busy:
             return function(*args, **kwargs)
@@ -380,7 +399,7 @@ def _wrap_call(function, new, busy):
 
 
 def _wrap_coroutine(function, new, busy):
-    @wraps(function)
+    @functools.wraps(function)
     async def wrapper(*args, **kwargs):
         if busy:
             return await function(*args, **kwargs)
@@ -398,7 +417,7 @@ def _wrap_coroutine(function, new, busy):
 
 
 def _wrap_generator(function, new, busy):
-    @wraps(function)
+    @functools.wraps(function)
     def wrapper(*args, **kwargs):
         if busy:
             return (yield from function(*args, **kwargs))
@@ -473,7 +492,7 @@ class _OnEither:
 
     @_hide
     def __get__(self, instance, owner):
-        return MethodType(self.function, owner if instance is None else instance)
+        return types.MethodType(self.function, owner if instance is None else instance)
 
 
 _whole = None  # the session of enable_profiling
