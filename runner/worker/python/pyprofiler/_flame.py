@@ -82,18 +82,21 @@ def _label(name):
     return name.rpartition(":")[2] or name
 
 
-def text(stacks, width=78):
-    """Lines of boxes, "|name  |": of the stacks that svg() takes; "" for nothing."""
+def text(stacks, width=78, rows=20):
+    """Lines of boxes, "|name  |": the upper rows of the stacks that svg() takes, and how
+    many rows are below them; "" when there is nothing to show."""
     root = _tree(stacks)
-    rows = []
+    lines = []
     if root.all > 0:
         for _, name, x, part, row in _place(root, width, 2):
-            if row == len(rows):
-                rows.append([" "] * (width + 1))
+            if row == len(lines):
+                lines.append([" "] * (width + 1))
             at, end = round(x), round(x + part)
             label = _label(name)[: end - at - 1].ljust(end - at - 1)
-            rows[row][at : end + 1] = f"|{label}|"
-    return "".join(f"  {''.join(row).rstrip()}\n" for row in rows)
+            lines[row][at : end + 1] = f"|{label}|"
+    shown = "".join(f"  {''.join(line).rstrip()}\n" for line in lines[:rows])
+    left = len(lines) - rows
+    return shown + (f"  ... and {left} more rows\n" if left > 0 else "")
 
 
 def svg(stacks, title):

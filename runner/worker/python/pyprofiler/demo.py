@@ -8,6 +8,7 @@ import os
 import sys
 
 from pyprofiler import ConflictError, ProfileConfig, ProfileSession, _flame
+from pyprofiler._session import _Place
 
 _ROWS = 12  # of each table
 _TEXT = ("text", "json", "csv", "collapsed")  # written by the analysis, when they can be
@@ -71,6 +72,7 @@ def analyse(session):
 
 def figures(result):
     """Of a result: its metrics and its most expensive places."""
+
     def cost(site):
         return max((v for v in site.values() if isinstance(v, (int, float))), default=0)
 
@@ -88,8 +90,8 @@ def figures(result):
 def _show(title, session):
     print(f"{title}\n{'=' * len(title)}\n")
     for result in session.results.values():
-        print(result.export("text", top_k=_ROWS).decode())
-        graph = _flame.text(result.stacks)
+        print(result.export("text", top_k=_ROWS, strip_dirs=True).decode())
+        graph = _flame.text(result.stacks, rows=_ROWS)
         if graph:
             print(f"  flame graph of {result.name}\n\n{graph}")
     for conflict in session.conflicts:
@@ -101,8 +103,8 @@ def main(words=None):
     words = sys.argv[1:] if words is None else words
     config = ProfileConfig(store=False, on_conflict="skip", memory_interval=0.01)
     program()  # once before: imports and caches are not what is looked at
-    inner = ProfileSession(config.replace(name="program"))
-    outer = ProfileSession(config.replace(name="analysis"))
+    inner = ProfileSession(config, _place=_Place.of_function(program, "program"))
+    outer = ProfileSession(config, _place=_Place.of_function(analyse, "analysis"))
     try:
         with inner:
             program()
@@ -115,8 +117,8 @@ def main(words=None):
     _show("The analysis of what was measured of it", outer)
     if words:
         try:
-            for session in (inner, outer):
-                session.save(os.path.join(words[0], session.config.name))
+            inner.save(os.path.join(words[0], "program"))
+            outer.save(os.path.join(words[0], "analysis"))
         except OSError as e:
             print(f"pyprofiler: error: {e}", file=sys.stderr)
             return 3
