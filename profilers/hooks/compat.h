@@ -147,6 +147,29 @@ prf_recursion_above(const PyThreadState *tstate, int n_units)
 #endif
 }
 
+/* The exception that Python printed last, borrowed from sys; NULL: none. */
+static inline PyObject *
+prf_exception_last(void)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    return PySys_GetObject("last_exc");
+#else
+    return PySys_GetObject("last_value");
+#endif
+}
+
+/* The frames that called us are no callers of what runs from here on. For good: this
+   thread must never return into them. */
+static inline void
+prf_frames_forget(PyThreadState *tstate)
+{
+#if PY_VERSION_HEX >= 0x030D0000
+    tstate->current_frame = NULL;
+#else
+    tstate->cframe->current_frame = NULL;
+#endif
+}
+
 /* Take the exception that is set, as one object with its traceback; NULL: none was. */
 static inline PyObject *
 prf_exception_take(void)

@@ -24,27 +24,23 @@
 #define ABORT_GRACE_NS (SECOND_NS / 2) /* for faulthandler to write where it hangs */
 #define KILL_GRACE_NS (5LL * SECOND_NS)
 
-struct run_files {
-    char *recording, *output, *fault;
-};
-
-static int
-run_files_make(struct prf_engine *engine, struct run_files *files,
-               struct prf_error *err)
+int
+prf_engine_files_make(const struct prf_supervision *sv, struct prf_engine_files *files,
+                      struct prf_error *err)
 {
-    struct prf_scratch *scratch = engine->sv->scratch;
+    struct prf_scratch *scratch = sv->scratch;
     int rc = prf_scratch_file(scratch, "rec", &files->recording, err);
     if (rc == 0) {
         rc = prf_scratch_file(scratch, "fault", &files->fault, err);
     }
-    if (rc == 0 && !engine->sv->show_output) {
+    if (rc == 0 && !sv->show_output) {
         rc = prf_scratch_file(scratch, "out", &files->output, err);
     }
     return rc;
 }
 
-static void
-run_files_remove(struct run_files *files)
+void
+prf_engine_files_remove(struct prf_engine_files *files)
 {
     char *const paths[] = {files->recording, files->output, files->fault};
     if (files->recording != NULL) {
@@ -188,7 +184,7 @@ run_await(struct run_wait *w, struct prf_error *err)
 /* A recording that lacks its end because the disk is full looks as if the case had
    ended the process. */
 static void
-run_note_full_disk(struct prf_result *r, const struct run_files *files)
+run_note_full_disk(struct prf_result *r, const struct prf_engine_files *files)
 {
     struct statvfs fs;
     if (r->status == PRF_STATUS_CRASHED && r->signal == NULL &&
@@ -201,9 +197,9 @@ run_note_full_disk(struct prf_result *r, const struct run_files *files)
     }
 }
 
-static void
-run_finish(struct prf_measured *m, const struct run_files *files,
-           struct prf_outcome *outcome)
+void
+prf_engine_finish(struct prf_measured *m, const struct prf_engine_files *files,
+                  struct prf_outcome *outcome)
 {
     struct prf_result *r = &m->result;
     bool cut;
@@ -218,7 +214,7 @@ run_finish(struct prf_measured *m, const struct run_files *files,
 }
 
 static json_t *
-run_message(const struct prf_item *item, const struct run_files *files, json_t *options,
+run_message(const struct prf_item *item, const struct prf_engine_files *files, json_t *options,
             bool inline_run)
 {
     return json_pack("{s:s, s:s, s:s, s:O, s:s, s:s?, s:s, s:b, s:n}", "type", "run",
@@ -232,7 +228,7 @@ static int
 engine_measure(struct prf_engine *engine, const struct prf_item *item, json_t *options,
                bool exec, struct prf_measured *out, struct prf_error *err)
 {
-    struct run_files files = {0};
+    struct prf_engine_files files = {0};
     struct prf_outcome outcome = {.code = -1,
                                   .limit_ns = engine->sv->timeout_ns,
                                   .valgrind = engine->valgrind != NULL};
@@ -243,7 +239,7 @@ engine_measure(struct prf_engine *engine, const struct prf_item *item, json_t *o
         .inline_run = exec || engine->sv->isolation == PRF_ISOLATION_NONE,
         .deadline_ns = prf_clock_ns() + FORK_LIMIT_NS,
     };
-    int rc = run_files_make(engine, &files, err);
+    int rc = prf_engine_files_make(engine->sv, &files, err);
     if (rc == 0) {
         out->result.started_ns = prf_wall_ns();
         rc = prf_worker_send(&engine->worker,
@@ -254,13 +250,26 @@ engine_measure(struct prf_engine *engine, const struct prf_item *item, json_t *o
         rc = run_await(&w, err);
     }
     if (rc == 0) {
-        run_finish(out, &files, &outcome);
+        prf_engine_finish(out, &files, &outcome);
     }
     if (engine->running && (exec || rc < 0)) {
         prf_engine_stop(engine, rc < 0 ? 0 : PRF_ENGINE_QUIT_NS);
     }
-    run_files_remove(&files);
+    prf_engine_files_remove(&files);
     return rc;
+}
+
+void
+prf_engine_describe(struct prf_result *r, const char *case_id,
+                    const struct prf_profiler *profiler, const json_t *options)
+{
+    char *text = json_dumps(options, JSON_COMPACT | JSON_SORT_KEYS);
+    r->case_id = prf_result_text(r, "%s", case_id);
+    r->profiler = prf_result_text(r, "%s", profiler->name);
+    r->options = prf_result_text(r, "%s", text == NULL ? "{}" : text);
+    r->started_ns = prf_wall_ns();
+    r->duration_ns = -1;
+    free(text);
 }
 
 /* What is known of a result before it runs. */
@@ -268,17 +277,11 @@ static void
 engine_describe(const struct prf_item *item, json_t *options, struct prf_result *r)
 {
     const struct prf_case *c = item->kase;
-    char *text = json_dumps(options, JSON_COMPACT | JSON_SORT_KEYS);
-    r->case_id = prf_result_text(r, "%s", c->id);
+    prf_engine_describe(r, c->id, item->profiler, options);
     r->case_hash = c->hash == NULL ? NULL : prf_result_text(r, "%s", c->hash);
     r->case_file = prf_result_text(r, "%s", c->file);
     r->case_line = c->line;
-    r->profiler = prf_result_text(r, "%s", item->profiler->name);
-    r->options = prf_result_text(r, "%s", text == NULL ? "{}" : text);
     r->budget = c->budget == NULL ? NULL : prf_result_text(r, "%s", c->budget);
-    r->started_ns = prf_wall_ns();
-    r->duration_ns = -1;
-    free(text);
 }
 
 /* A worker for the case could not be had although the file was imported before. */
