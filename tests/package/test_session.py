@@ -526,6 +526,25 @@ def test_a_fork_in_a_block():
     assert "fib" not in calls_of(session)
 
 
+def test_a_session_of_a_forked_child(own_folder):
+    """The parent's, which go on in the child's copy, do not hold what it needs."""
+    with profile(store=False) as session:
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                with profile(store=False) as own:
+                    fib(5)
+                good = own.conflicts == [] and calls_of(own)["fib"] == 15
+                code = 0 if good and len(own.results) == 4 else 2
+            finally:
+                os._exit(code)
+        status = os.waitpid(pid, 0)[1]
+        fib(5)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert calls_of(session)["fib"] == 15 and len(session.results) == 4
+
+
 def test_a_fork_of_an_enabled_process(own_folder):
     out = run_python("""
         import os, sys

@@ -201,6 +201,8 @@ class ProfileSession(_Region):
             holder = holder_of(reason)
             ours = holder is not None and holder.startswith("pyprofiler's")
             action = "left out: the other one measures it" if ours else "left out"
+            if self._sessions[index].recording is not None:
+                action = "its result may not be whole"  # it could not be stopped
             self.conflicts.append(Conflict(name, holder, reason, action))
 
     def _refused(self):
