@@ -163,6 +163,7 @@ bench:
 	$(SYSTEM_PYTHON) tests/bench/bench_callgraph.py --build build/bench --pyperformance "$$programs" "$${venvs[@]}" || rc=1
 	$(SYSTEM_PYTHON) tests/bench/bench_tracemalloc.py --build build/bench --pyperformance "$$programs" "$${venvs[@]}" || rc=1
 	$(SYSTEM_PYTHON) tests/bench/bench_line.py --build build/bench --pyperformance "$$programs" "$${venvs[@]}" || rc=1
+	$(SYSTEM_PYTHON) tests/bench/bench_sampling.py --build build/bench --pyperformance "$$programs" "$${venvs[@]}" || rc=1
 	$(SYSTEM_PYTHON) tests/bench/bench_instructions.py --run build/bench/bin/pyprofiler-run "$${venvs[@]}" || rc=1
 	$(SYSTEM_PYTHON) tests/bench/bench_memory_line.py --build build/bench --pyperformance "$$programs" "$${venvs[@]}" || rc=1
 	exit $$rc

@@ -309,10 +309,7 @@ prf_call_recorder_collect(struct prf_call_recorder *st, struct prf_sink *sink)
     prf_sink_sample(&samples, RECORDER_WALL_TIME, 0, (double)st->wall_ns);
     prf_codes_note(&st->codes, sink);
     if (st->events.replaced) {
-        prf_sink_info(sink, PRF_INFO_NOTE,
-                      "the case put a profile function (sys.setprofile) or a frame "
-                      "evaluation of its own in place; C functions, with the latter "
-                      "Python functions, were not seen from then on");
+        prf_sink_info(sink, PRF_INFO_NOTE, PRF_CALL_REPLACED);
     }
     if (st->tree.truncated != NULL) {
         prf_sink_info(

@@ -15,7 +15,7 @@
 #include "marks.h"
 #include "sampler.h"
 
-enum { SAMPLING_TIME, SAMPLING_SAMPLES, SAMPLING_WALL_TIME, SAMPLING_TAKEN };
+enum { SAMPLING_SAMPLES, SAMPLING_TIME, SAMPLING_WALL_TIME, SAMPLING_TAKEN };
 
 struct sampling {
     /* options */
@@ -99,8 +99,8 @@ sampling_open(void *state, const struct prf_session *session, struct prf_error *
     st->sink = session->sink;
     st->config = (struct prf_sampler_config){
         .mode = strcmp(st->mode, "cpu") == 0 ? PRF_SAMPLER_CPU : PRF_SAMPLER_WALL,
-        .interval_ns = st->interval_us > 0 ? st->interval_us * 1000
-                                           : 1000000000u / st->rate_hz,
+        .interval_ns =
+            st->interval_us > 0 ? st->interval_us * 1000 : 1000000000u / st->rate_hz,
         .this_thread_only = strcmp(st->threads, "main") == 0,
         .below_here = is_case,
         .max_depth = (uint32_t)st->max_stack_depth,
@@ -158,10 +158,11 @@ sampling_note(struct sampling *st, struct prf_sink *sink)
         prf_sink_info(sink, PRF_INFO_NOTE, text);
     }
     if (counts->n_torn > 0) {
-        snprintf(text, sizeof text,
-                 "%llu samples fell in a moment when the stack could not be read; their "
-                 "time went to the thread's next sample",
-                 (unsigned long long)counts->n_torn);
+        snprintf(
+            text, sizeof text,
+            "%llu samples fell in a moment when the stack could not be read; their "
+            "time went to the thread's next sample",
+            (unsigned long long)counts->n_torn);
         prf_sink_info(sink, PRF_INFO_NOTE, text);
     }
     if (st->n_truncated > 0) {
@@ -208,10 +209,10 @@ static const char *const sampling_aliases[] = {"sample", NULL};
 
 /* The columns of struct prf_calltree_row, in its order. */
 static const struct prf_metric sampling_metrics[] = {
-    [SAMPLING_TIME] = {"samples", "count", PRF_SCOPE_NODE, PRF_BETTER_LESS,
-                       PRF_FOLD_COST, "samples that found the function running"},
-    [SAMPLING_SAMPLES] = {"time", "ns", PRF_SCOPE_NODE, PRF_BETTER_LESS, PRF_FOLD_COST,
-                          "time that the samples stand for"},
+    [SAMPLING_SAMPLES] = {"samples", "count", PRF_SCOPE_NODE, PRF_BETTER_LESS,
+                          PRF_FOLD_COST, "samples that found the function running"},
+    [SAMPLING_TIME] = {"time", "ns", PRF_SCOPE_NODE, PRF_BETTER_LESS, PRF_FOLD_COST,
+                       "time that the samples stand for"},
     [SAMPLING_WALL_TIME] = {"wall_time", "ns", PRF_SCOPE_RESULT, PRF_BETTER_LESS,
                             PRF_FOLD_NONE, "of the case, profiling included"},
     [SAMPLING_TAKEN] = {"samples_taken", "count", PRF_SCOPE_RESULT, PRF_BETTER_NONE,
@@ -271,9 +272,9 @@ static const struct prf_option sampling_options[] = {
      .name = "sort",
      .offset = offsetof(struct sampling, sort),
      .def = "tottime",
-     .choices = "cumulative|cumtime|file|filename|line|module|name|nfl|samples|"
-                "stdname|time|tottime",
-     .help = "order of the table, by a key of pstats or by samples"},
+     .choices = "cumulative|cumtime|file|filename|line|module|name|nfl|stdname|time|"
+                "tottime",
+     .help = "order of the table, by a key of pstats"},
     {.type = PRF_OPT_FLAG,
      .name = "strip-dirs",
      .offset = offsetof(struct sampling, strip_dirs),

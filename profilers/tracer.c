@@ -193,10 +193,7 @@ tracer_say(struct tracer *st, struct prf_sink *sink)
                       "no more space for the recording: the trace ends early");
     }
     if (st->events.replaced) {
-        prf_sink_info(sink, PRF_INFO_NOTE,
-                      "the case put a profile function (sys.setprofile) or a frame "
-                      "evaluation of its own in place; C functions, with the latter "
-                      "Python functions, were not seen from then on");
+        prf_sink_info(sink, PRF_INFO_NOTE, PRF_CALL_REPLACED);
     }
     if (st->server_only || st->port != 0 || st->flamegraph) {
         prf_sink_info(sink, PRF_INFO_NOTE,

@@ -5,7 +5,14 @@
    Life of a run, on one thread and with the GIL held:
        open -> (start -> BODY -> stop)* -> collect -> close
    `stop` follows every start that returned 0, also when the body raised; `close`
-   follows every open, also a failed one. */
+   follows every open, also a failed one.
+
+   Several backends may be between start and stop in one process, each with a state and a
+   sink of its own, started and stopped in any order, and stopped on another thread than
+   started. Where one cannot run beside another (or beside a second one of its own), its
+   start returns PRF_EUNAVAILABLE, names the holder, and disturbs nobody. Who starts and
+   stops one in the middle of Python code does so unseen by the others
+   (prf_unseen_enter in profilers/hooks/compat.h). */
 #ifndef PYPROFILER_BACKEND_H
 #define PYPROFILER_BACKEND_H
 

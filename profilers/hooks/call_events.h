@@ -78,6 +78,12 @@ struct prf_call_events {
     Py_tracefunc profile_function;         /* what it installed in threads, or NULL */
 };
 
+/* What a result says when `replaced`. */
+#define PRF_CALL_REPLACED                                                              \
+    "the case put a profile function (sys.setprofile) or a frame evaluation of its "   \
+    "own in place, or took the profiler's place in sys.monitoring; C functions, with " \
+    "the latter two Python functions, were not seen from then on"
+
 /* PRF_EPYTHON: no memory in Python. */
 int prf_call_events_open(struct prf_call_events *events, const struct prf_call_ops *ops,
                          void *user, unsigned flags, struct prf_error *err);

@@ -63,6 +63,15 @@
      _Py_atomic_load_relaxed(&_PyRuntime.gilstate.tstate_current))
 #endif
 
+/* After Py_AddPendingCall on a thread without the GIL: before 3.13 only one that Python's
+   main thread made lets it leave its bytecode. For files that may look inside. */
+#if PY_VERSION_HEX >= 0x030D0000
+#define PRF_BREAK_EVALUATION(interp) ((void)(interp))
+#else
+#define PRF_BREAK_EVALUATION(interp)                                                   \
+    _Py_atomic_store_relaxed(&(interp)->ceval.eval_breaker, 1)
+#endif
+
 /* While it is held no thread state is added or removed. No GIL needed; never wait for
    anything meanwhile. */
 #if PY_VERSION_HEX >= 0x030D0000

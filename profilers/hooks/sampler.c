@@ -22,6 +22,7 @@
 #include "compat.h"
 #include "sampler_stack.h"
 
+#include <internal/pycore_interp.h>
 #include <internal/pycore_pystate.h>
 #include <internal/pycore_runtime.h>
 
@@ -35,22 +36,22 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SAMPLER_STACK ((size_t)256 << 10)   /* address space; some pages are touched */
-#define SAMPLER_WORDS ((size_t)4 << 20)     /* 32 MB of address space */
-#define SAMPLER_THREADS 1024u               /* told apart at one time; a power of two */
-#define SAMPLER_DRAIN_NS 100000000u         /* what a crash may lose */
-#define SAMPLER_CROWDED 50u                 /* percent of the ring: take the GIL */
-#define SAMPLER_PATIENCE 8u                 /* ticks until a signal is given up */
-#define SAMPLER_LOOK_NS 2000000u            /* by processor time: for new threads */
-#define SAMPLER_LAST_WAIT 200u              /* times 100 us for signals on their way */
+#define SAMPLER_STACK ((size_t)256 << 10) /* address space; some pages are touched */
+#define SAMPLER_WORDS ((size_t)4 << 20)   /* 32 MB of address space */
+#define SAMPLER_THREADS 1024u             /* told apart at one time; a power of two */
+#define SAMPLER_DRAIN_NS 100000000u       /* what a crash may lose */
+#define SAMPLER_CROWDED 50u               /* percent of the ring: take the GIL */
+#define SAMPLER_PATIENCE 8u               /* ticks until a signal is given up */
+#define SAMPLER_LOOK_NS 2000000u          /* by processor time: for new threads */
+#define SAMPLER_LAST_WAIT 200u            /* times 100 us for signals on their way */
 
 struct sampler_thread {
-    uint64_t id;          /* of the thread state; 0: free */
-    pid_t tid;            /* the kernel's */
-    atomic_bool asked;    /* a signal is on its way */
-    unsigned n_asked;     /* ticks since then */
+    uint64_t id;              /* of the thread state; 0: free */
+    pid_t tid;                /* the kernel's */
+    atomic_bool asked;        /* a signal is on its way */
+    unsigned n_asked;         /* ticks since then */
     _Atomic uint64_t owed_ns; /* time that no sample stands for yet */
-    uint64_t n_seen;      /* the last tick that saw it */
+    uint64_t n_seen;          /* the last tick that saw it */
     bool has_timer;
     timer_t timer;
 };
@@ -69,6 +70,7 @@ static struct sampler {
     sem_t wake;
     uint64_t n_ticks;
     struct sampler_thread threads[SAMPLER_THREADS];
+    uint64_t lost_ns;
     bool running;  /* protected by the GIL */
     bool draining; /* protected by the GIL */
     atomic_bool active, ending, drain_is_due;
@@ -126,7 +128,8 @@ sampler_handler(int signal, siginfo_t *info, void *context)
                              the.config.interval_ns * (uint64_t)(1 + info->si_overrun));
         }
         PyThreadState *tstate = PyGILState_GetThisThreadState();
-        if (atomic_load(&the.active) && tstate != NULL && tstate->interp == the.interp) {
+        if (atomic_load(&the.active) && tstate != NULL &&
+            tstate->interp == the.interp) {
             sampler_take(thread, tstate);
         }
         atomic_store(&thread->asked, false);
@@ -219,7 +222,8 @@ sampler_disarm(struct sampler_thread *thread)
 static void
 sampler_arm(struct sampler_thread *thread)
 {
-    struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = the.signal};
+    struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID,
+                             .sigev_signo = the.signal};
     event.sigev_value.sival_int = (int)(thread - the.threads);
     event._sigev_un._tid = thread->tid;
     clockid_t clock = (clockid_t)((~(unsigned)thread->tid << 3) | 6u);
@@ -265,7 +269,8 @@ sampler_ask(struct sampler_thread *thread)
     info.si_value.sival_int = (int)(thread - the.threads);
     atomic_store(&thread->asked, true);
     thread->n_asked = 0;
-    if (syscall(SYS_rt_tgsigqueueinfo, info.si_pid, thread->tid, the.signal, &info) == 0) {
+    if (syscall(SYS_rt_tgsigqueueinfo, info.si_pid, thread->tid, the.signal, &info) ==
+        0) {
         return true;
     }
     atomic_store(&thread->asked, false);
@@ -329,9 +334,12 @@ sampler_have_drained(void)
     if (prf_sampler_ring_is_empty(&the.ring)) {
         return;
     }
-    if (!atomic_exchange(&the.drain_is_due, true) &&
-        Py_AddPendingCall(sampler_drain_pending, NULL) < 0) {
-        atomic_store(&the.drain_is_due, false);
+    if (!atomic_exchange(&the.drain_is_due, true)) {
+        if (Py_AddPendingCall(sampler_drain_pending, NULL) == 0) {
+            PRF_BREAK_EVALUATION(the.interp);
+        } else {
+            atomic_store(&the.drain_is_due, false);
+        }
     }
     if (prf_sampler_ring_fill(&the.ring) >= SAMPLER_CROWDED) {
         PyGILState_STATE gil = PyGILState_Ensure();
@@ -455,7 +463,8 @@ sampler_release_signal(void)
         sigaction(the.signal, &ignore, NULL);
         sigaction(the.signal, &the.before, NULL);
     }
-    for (unsigned i = 0; i < SAMPLER_LAST_WAIT && atomic_load(&the.n_handling) > 0; i++) {
+    for (unsigned i = 0; i < SAMPLER_LAST_WAIT && atomic_load(&the.n_handling) > 0;
+         i++) {
         nanosleep(&pause, NULL);
     }
 }
@@ -469,6 +478,27 @@ sampler_restore_type(void)
         PyCode_Type.tp_dealloc = the.dealloc;
     }
     the.running = false;
+}
+
+static void
+sampler_end(void)
+{
+    if (!the.running || atomic_exchange(&the.ending, true)) {
+        return;
+    }
+    Py_BEGIN_ALLOW_THREADS /* our thread may be waiting for the GIL */
+        sem_post(&the.wake);
+    pthread_join(the.thread, NULL);
+    for (unsigned i = 0; i < SAMPLER_THREADS; i++) {
+        sampler_disarm(&the.threads[i]);
+    }
+    sampler_release_signal();
+    Py_END_ALLOW_THREADS prf_sampler_drain();
+    sampler_restore_type();
+    prf_sampler_guard_stop();
+    for (unsigned i = 0; i < SAMPLER_THREADS; i++) {
+        the.lost_ns += atomic_load(&the.threads[i].owed_ns);
+    }
 }
 
 /* A child of fork() has none of our thread and timers, and is not measured. */
@@ -493,6 +523,40 @@ sampler_watch_forks(void)
     }
 }
 
+/* At exit the interpreter goes away under our thread. */
+static PyObject *
+sampler_at_exit(PyObject *self, PyObject *arguments)
+{
+    (void)self;
+    (void)arguments;
+    sampler_end();
+    Py_RETURN_NONE;
+}
+
+static int
+sampler_watch_exit(struct prf_error *err)
+{
+    static PyMethodDef method = {"stop_sampling", sampler_at_exit, METH_NOARGS, NULL};
+    static bool done; /* protected by the GIL */
+    if (done) {
+        return 0;
+    }
+    PyObject *function = PyCFunction_New(&method, NULL);
+    PyObject *module = PyImport_ImportModule("atexit");
+    PyObject *registered = function != NULL && module != NULL
+                               ? PyObject_CallMethod(module, "register", "O", function)
+                               : NULL;
+    done = registered != NULL;
+    Py_XDECREF(registered);
+    Py_XDECREF(module);
+    Py_XDECREF(function);
+    if (!done) {
+        PyErr_Clear();
+        return prf_fail(err, PRF_EPYTHON, "cannot register with atexit");
+    }
+    return 0;
+}
+
 static void
 sampler_reset(const struct prf_sampler_config *config)
 {
@@ -502,6 +566,7 @@ sampler_reset(const struct prf_sampler_config *config)
     the.base = config->below_here ? prf_sampler_stack_top(tstate) : NULL;
     the.base_tid = (pid_t)syscall(SYS_gettid);
     the.n_ticks = 0;
+    the.lost_ns = 0;
     memset(the.threads, 0, sizeof the.threads);
     prf_sampler_ring_clear(&the.ring);
     atomic_store(&the.ending, false);
@@ -516,12 +581,12 @@ sampler_reset(const struct prf_sampler_config *config)
 int
 prf_sampler_start(const struct prf_sampler_config *config, struct prf_error *err)
 {
-    if (the.running) {
+    if (the.running || the.config.user != NULL) {
         return prf_fail(err, PRF_EUNAVAILABLE,
                         "this process is being sampled already; one at a time can");
     }
     int rc = prf_sampler_ring_map(&the.ring, SAMPLER_WORDS, err);
-    if (rc < 0) {
+    if (rc < 0 || (rc = sampler_watch_exit(err)) < 0) {
         return rc;
     }
     prf_clock_init();
@@ -530,6 +595,7 @@ prf_sampler_start(const struct prf_sampler_config *config, struct prf_error *err
     rc = prf_sampler_guard_start(err);
     if (rc < 0 || (rc = sampler_take_signal(err)) < 0) {
         prf_sampler_guard_stop();
+        the.config.user = NULL;
         return rc;
     }
     the.dealloc = PyCode_Type.tp_dealloc;
@@ -541,6 +607,7 @@ prf_sampler_start(const struct prf_sampler_config *config, struct prf_error *err
         sampler_release_signal();
         prf_sampler_guard_stop();
         sampler_restore_type();
+        the.config.user = NULL;
     }
     return rc;
 }
@@ -548,25 +615,14 @@ prf_sampler_start(const struct prf_sampler_config *config, struct prf_error *err
 void
 prf_sampler_stop(const void *user, struct prf_sampler_counts *counts)
 {
-    if (!the.running || the.config.user != user) {
+    if (the.config.user != user) {
         return;
     }
-    Py_BEGIN_ALLOW_THREADS /* our thread may be waiting for the GIL */
-    atomic_store(&the.ending, true);
-    sem_post(&the.wake);
-    pthread_join(the.thread, NULL);
-    for (unsigned i = 0; i < SAMPLER_THREADS; i++) {
-        sampler_disarm(&the.threads[i]);
-    }
-    sampler_release_signal();
-    Py_END_ALLOW_THREADS
-    prf_sampler_drain();
-    sampler_restore_type();
-    prf_sampler_guard_stop();
-    counts->n_taken += atomic_load(&the.n_taken);
-    counts->n_torn += atomic_load(&the.n_torn);
-    counts->n_full += atomic_load(&the.n_full);
-    for (unsigned i = 0; i < SAMPLER_THREADS; i++) {
-        counts->lost_ns += atomic_load(&the.threads[i].owed_ns);
-    }
+    sampler_end();
+    counts->n_taken += atomic_exchange(&the.n_taken, 0);
+    counts->n_torn += atomic_exchange(&the.n_torn, 0);
+    counts->n_full += atomic_exchange(&the.n_full, 0);
+    counts->lost_ns += the.lost_ns;
+    the.lost_ns = 0;
+    the.config.user = NULL;
 }

@@ -36,8 +36,8 @@ struct prf_sampler_config {
 
 struct prf_sampler_counts {
     uint64_t n_taken;
-    uint64_t n_torn; /* read in a moment of change; their time is the next sample's */
-    uint64_t n_full; /* there was no room; likewise */
+    uint64_t n_torn;  /* read in a moment of change; their time is the next sample's */
+    uint64_t n_full;  /* there was no room; likewise */
     uint64_t lost_ns; /* time that never came to a sample */
 };
 

@@ -22,10 +22,11 @@ struct prf_sampler_frame {
 
 /* An entry. `head` is written last. */
 struct prf_sampler_entry {
-    _Atomic uint64_t head; /* words of the entry << 8 | enum prf_sampler_kind; 0: none */
-    uint64_t weight_ns;    /* time that the sample stands for */
-    uint32_t n;            /* frames */
-    uint32_t truncated;    /* the outermost are missing */
+    _Atomic uint64_t
+        head;           /* words of the entry << 8 | enum prf_sampler_kind; 0: none */
+    uint64_t weight_ns; /* time that the sample stands for */
+    uint32_t n;         /* frames */
+    uint32_t truncated; /* the outermost are missing */
     struct prf_sampler_frame frames[]; /* innermost first */
 };
 
@@ -35,13 +36,13 @@ enum prf_sampler_kind {
 };
 
 struct prf_sampler_ring {
-    uint64_t *words; /* mapped; zero where nothing is reserved */
-    size_t n_words;  /* a power of two */
+    uint64_t *words;                     /* mapped; zero where nothing is reserved */
+    size_t n_words;                      /* a power of two */
     _Atomic uint64_t reserved, consumed; /* words since the beginning */
 };
 
-/* Room for `n_words`, a power of two; pages are taken when they are used. Stays as it is
-   when it was mapped before. PRF_ENOMEM. */
+/* Room for `n_words`, a power of two; pages are taken when they are used. Stays as it
+   is when it was mapped before. PRF_ENOMEM. */
 int prf_sampler_ring_map(struct prf_sampler_ring *ring, size_t n_words,
                          struct prf_error *err);
 

@@ -22,12 +22,12 @@
 /* More frames than this are a circle. */
 #define STACK_FRAMES_MAX (1u << 20)
 
-/* Readers that a sanitizer would stop at memory that is gone: that is what the guard and
-   the checks are for. */
+/* Readers that a sanitizer would stop at memory that is gone: that is what the guard
+   and the checks are for. */
 #define STACK_READER __attribute__((no_sanitize("address", "undefined")))
 
-/* Where a fault on this thread goes; of the initial TLS block, because another one would
-   be allocated when it is first touched, in a signal handler. */
+/* Where a fault on this thread goes; of the initial TLS block, because another one
+   would be allocated when it is first touched, in a signal handler. */
 static _Thread_local sigjmp_buf *volatile stack_guard
     __attribute__((tls_model("initial-exec")));
 
@@ -124,8 +124,8 @@ stack_code(const struct _PyInterpreterFrame *frame, int64_t *instr)
         return NULL;
     }
     const char *first = code->co_code_adaptive;
-    *instr = ((const char *)PRF_FRAME_INSTR(frame) - first) /
-             (int64_t)sizeof(_Py_CODEUNIT);
+    *instr =
+        ((const char *)PRF_FRAME_INSTR(frame) - first) / (int64_t)sizeof(_Py_CODEUNIT);
     return *instr >= -1 && *instr < ((PyVarObject *)code)->ob_size ? code : NULL;
 }
 

@@ -24,13 +24,14 @@ enum prf_sampler_outcome {
 
 struct prf_sampler_request {
     struct prf_sampler_ring *ring;
-    const void *base;      /* frame where the stack ends, it is not part; or NULL */
-    uint32_t max_depth;    /* frames, the innermost */
+    const void *base;   /* frame where the stack ends, it is not part; or NULL */
+    uint32_t max_depth; /* frames, the innermost */
     uint64_t weight_ns;
 };
 
 enum prf_sampler_outcome
-prf_sampler_stack_read(PyThreadState *tstate, const struct prf_sampler_request *request);
+prf_sampler_stack_read(PyThreadState *tstate,
+                       const struct prf_sampler_request *request);
 
 /* The frame that a thread is in, NULL: none. With the GIL. */
 const void *prf_sampler_stack_top(PyThreadState *tstate);

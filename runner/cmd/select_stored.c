@@ -28,6 +28,7 @@ prf_stored_profiler(const char *name)
         {"memory-profiler-time", "memory-time"},
         {"viztracer", "tracer"},
         {"line-profiler", "line"},
+        {"sample", "sampling"},
     };
     for (size_t i = 0; name != NULL && i < sizeof aliases / sizeof *aliases; i++) {
         if (prf_name_same(aliases[i][0], name)) {

@@ -10,6 +10,8 @@ const struct prf_gate_metric prf_gate_own[] = {
     {"call", "wall_time", "ns"},
     {"callgraph", "wall_time", "ns"},
     {"line", "wall_time", "ns"},
+    {"sampling", "wall_time", "ns"},
+    {"sampling", "samples_taken", "count"},
     {"memory-line", "wall_time", "ns"},
     {"tracer", "wall_time", "ns"},
     {"tracer", "events", "count"},

@@ -613,6 +613,28 @@ host_after_fork(void)
     }
 }
 
+/* --- somebody else's frame evaluation --- */
+
+static PyObject *
+host_foreign_eval(PyThreadState *tstate, struct _PyInterpreterFrame *frame,
+                  int throwflag)
+{
+    return _PyEval_EvalFrameDefault(tstate, frame, throwflag);
+}
+
+/* foreign_evaluation(True | False | None) -> is it in place? */
+static PyObject *
+host_foreign(PyObject *Py_UNUSED(module), PyObject *on)
+{
+    PyInterpreterState *interp = PyInterpreterState_Get();
+    if (on != Py_None) {
+        _PyInterpreterState_SetEvalFrameFunc(
+            interp, on == Py_True ? host_foreign_eval : _PyEval_EvalFrameDefault);
+    }
+    return PyBool_FromLong(_PyInterpreterState_GetEvalFrameFunc(interp) ==
+                           host_foreign_eval);
+}
+
 /* hide(function): as the package does with its own. */
 static PyObject *
 host_hide(PyObject *Py_UNUSED(module), PyObject *function)
@@ -894,6 +916,8 @@ static PyMethodDef host_methods[] = {
     [HOST_COUNTER] = {"counter", host_counter, METH_VARARGS,
                       "counter(name, value): what self.counter(name, value) does"},
     {"hide", host_hide, METH_O, "hide(function): leave it out of results"},
+    {"foreign_evaluation", host_foreign, METH_O,
+     "foreign_evaluation(on): put another evaluation of frames in place (PEP 523)"},
     {"read", host_read, METH_O, "read(recording) -> dict"},
     {"slow_traces", host_slow_traces, METH_O,
      "slow_traces(bool): tracemalloc's tables are not read"},

@@ -396,12 +396,15 @@ def test_case_that_traces():
 
 def test_place_that_is_taken():
     if MONITORING:
-        sys.monitoring.use_tool_id(sys.monitoring.PROFILER_ID, "somebody")
+        for place in range(6):
+            sys.monitoring.use_tool_id(place, f"somebody{place}")
         try:
-            with pytest.raises(RuntimeError, match="held by 'somebody'"):
+            with pytest.raises(RuntimeError, match="held, by 'somebody0', 'somebody1'.*5'"):
                 profile("call", lambda: None)
+            assert sys.monitoring.get_tool(2) == "somebody2"
         finally:
-            sys.monitoring.free_tool_id(sys.monitoring.PROFILER_ID)
+            for place in range(6):
+                sys.monitoring.free_tool_id(place)
     else:
         sys.setprofile(lambda *event: None)
         try:

@@ -15,6 +15,8 @@ HERE = "PYPROFILER_CALLGRIND_OUT" in os.environ
 AVAILABLE = [name for name, why in prf_host.backends()
              if why is None and (name in UNDER_VALGRIND) == HERE]
 QUICK = {"stopwatch": {"rounds": "2", "warmup": "0", "max-time": "20ms"},
+         # So that none of the samples falls into a program of microseconds.
+         "sampling": {"mode": "cpu", "interval": "10000000"},
          # What the interpreter prepares in the first calls is not to be seen.
          "instructions": {"warmup": "12", "functions": "5"}}
 

@@ -405,13 +405,15 @@ def test_a_case_that_takes_the_tool():
 
 
 @pytest.mark.skipif(not MONITORING, reason="there is no sys.monitoring")
-def test_the_holder_of_the_tool_is_named():
-    sys.monitoring.use_tool_id(sys.monitoring.PROFILER_ID, "somebody")
+def test_the_holders_of_all_places_are_named():
+    for place in range(6):
+        sys.monitoring.use_tool_id(place, f"somebody{place}")
     try:
-        with pytest.raises(RuntimeError, match="somebody"):
+        with pytest.raises(RuntimeError, match="held, by 'somebody0', .*'somebody5'; stop"):
             line(line_programs.loops)
     finally:
-        sys.monitoring.free_tool_id(sys.monitoring.PROFILER_ID)
+        for place in range(6):
+            sys.monitoring.free_tool_id(place)
 
 
 def test_a_trace_function_that_is_there_already():

@@ -605,12 +605,14 @@ def test_bad_option(trace):
 
 def test_place_that_is_taken(trace):
     if MONITORING:
-        sys.monitoring.use_tool_id(sys.monitoring.PROFILER_ID, "somebody")
+        for place in range(6):
+            sys.monitoring.use_tool_id(place, "somebody")
         try:
-            with pytest.raises(RuntimeError, match="held by 'somebody'"):
+            with pytest.raises(RuntimeError, match="held, by 'somebody', 'somebody'"):
                 trace(lambda: None)
         finally:
-            sys.monitoring.free_tool_id(sys.monitoring.PROFILER_ID)
+            for place in range(6):
+                sys.monitoring.free_tool_id(place)
     else:
         sys.setprofile(lambda *event: None)
         try:
