@@ -49,6 +49,9 @@ endef
 define NEEDED_TO_INSTALL
 go-md2man: command -v go-md2man
 endef
+define NEEDED_TO_WHEEL
+python3-venv: $(SYSTEM_PYTHON) -c "import ensurepip"
+endef
 define NEEDED_TO_TIDY
 clang-tidy: clang-tidy --version
 endef
@@ -183,7 +186,7 @@ install:
 # The sources first, then a wheel from them, for one Python.
 wheel:
 	@$(call setup,$(NEEDED_TO_BUILD)
-	python3-venv: $(SYSTEM_PYTHON) -c "import ensurepip")
+	$(NEEDED_TO_WHEEL))
 	python=$(or $(PYTHON),$(SYSTEM_PYTHON))
 	venv=build/wheel-venv-$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 	[ -x $$venv/bin/python ] || $$python -m venv $$venv

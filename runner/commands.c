@@ -16,6 +16,7 @@ const struct prf_command *const prf_commands[] = {
     &prf_cmd_import,
     &prf_cmd_init,
     &prf_cmd_doctor,
+    &prf_cmd_demo,
     &prf_cmd_help,
     &prf_cmd_version,
     &prf_cmd_completion,

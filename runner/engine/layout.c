@@ -21,6 +21,7 @@ prf_layout_built(void)
 /* Of pip's wheel: what is not in the folder of the programs, as seen from there. The
    last one is --target's, the others follow the schemes of sysconfig. */
 #define LAYOUT_LIB "pyprofiler/_lib"
+static const char layout_wheel_python[] = PRF_WHEEL_PYTHON; /* "": we are from none */
 static const char *const layout_sites[] = {
     "lib/python" PRF_WHEEL_PYTHON "/site-packages",
     "lib64/python" PRF_WHEEL_PYTHON "/site-packages",
@@ -44,7 +45,7 @@ layout_site(const char *executable)
     char *prefix = bin == NULL ? NULL : prf_path_dirname(bin);
     char *found = NULL;
     size_t n = sizeof layout_sites / sizeof *layout_sites;
-    for (size_t i = 0; i < n && PRF_WHEEL_PYTHON[0] != '\0' && found == NULL; i++) {
+    for (size_t i = 0; i < n && layout_wheel_python[0] != '\0' && found == NULL; i++) {
         char *site = prefix == NULL ? NULL : prf_path_join(prefix, layout_sites[i]);
         char *worker =
             site == NULL ? NULL : prf_path_join(site, LAYOUT_LIB "/pyprofiler-worker");
@@ -194,7 +195,8 @@ prf_layout_plugin(const struct prf_layout *layout, int minor)
     snprintf(name, sizeof name, "prf-py3%d.so", minor);
     char *path = prf_path_join(layout->plugin_dir, name);
     snprintf(name, sizeof name, "3.%d", minor);
-    if (path != NULL && !prf_path_exists(path) && strcmp(name, PRF_WHEEL_PYTHON) == 0) {
+    if (path != NULL && !prf_path_exists(path) &&
+        strcmp(name, layout_wheel_python) == 0) {
         layout_replace(&path, layout->plugin_dir, "_pyprofiler" PRF_WHEEL_SUFFIX);
     }
     return path;
@@ -202,34 +204,58 @@ prf_layout_plugin(const struct prf_layout *layout, int minor)
 
 /* Does the path by which we were started lead through the folder that we lie in? */
 static bool
-layout_called_in(const char *bin)
+layout_called_in(const char *executable)
 {
-    const char *called = (const char *)getauxval(AT_EXECFN);
+    const unsigned long address = getauxval(AT_EXECFN); /* of the path; 0: unknown */
+    const char *called;
+    memcpy(&called, &address, sizeof called);
     char *folder = called == NULL ? NULL : prf_path_dirname(called);
+    char *bin = prf_path_dirname(executable);
     struct stat a, b;
-    bool same = folder != NULL && stat(folder, &a) == 0 && stat(bin, &b) == 0 &&
-                a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+    bool same = folder != NULL && bin != NULL && stat(folder, &a) == 0 &&
+                stat(bin, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+    free(bin);
     free(folder);
     return same;
+}
+
+/* The folder in which the user finds us. auditwheel moves programs to
+   PREFIX/lib/python3.X/site-packages/pyprofiler.scripts, and puts scripts that call
+   them into PREFIX/bin. */
+static char *
+layout_bin(const char *executable)
+{
+    char *folder = prf_path_dirname(executable);
+    if (folder == NULL ||
+        strcmp(prf_path_basename(folder), "pyprofiler.scripts") != 0) {
+        return folder;
+    }
+    for (int i = 0; i < 4 && folder != NULL; i++) {
+        char *parent = prf_path_dirname(folder);
+        free(folder);
+        folder = parent;
+    }
+    char *bin = folder == NULL ? NULL : prf_path_join(folder, "bin");
+    free(folder);
+    return bin;
 }
 
 char *
 prf_layout_python(bool *called)
 {
-    char executable[PATH_MAX];
+    char executable[PATH_MAX], name[32];
     layout_executable(executable);
     char *site = layout_site(executable);
-    char *bin = site == NULL ? NULL : prf_path_dirname(executable);
+    char *bin = site == NULL ? NULL : layout_bin(executable);
     char *cfg = bin == NULL ? NULL : prf_path_join(bin, "../pyvenv.cfg");
     bool venv = cfg != NULL && prf_path_exists(cfg);
-    char *python =
-        bin == NULL ? NULL
-                    : prf_path_join(bin, venv ? "python" : "python" PRF_WHEEL_PYTHON);
+    snprintf(name, sizeof name, "python%s", venv ? "" : layout_wheel_python);
+    char *python = bin == NULL ? NULL : prf_path_join(bin, name);
     if (python != NULL && access(python, X_OK) != 0) {
         free(python);
         python = NULL;
     }
-    *called = python != NULL && venv && layout_called_in(bin);
+    *called = python != NULL && venv && layout_called_in(executable);
     free(cfg);
     free(bin);
     free(site);

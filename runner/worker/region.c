@@ -8,6 +8,7 @@
 
 #include "clock.h"
 #include "codes.h"
+#include "compat.h"
 #include "session_state.h"
 
 enum region_phase { REGION_NEW, REGION_RUNNING, REGION_ENDED };
@@ -91,15 +92,21 @@ region_is_measuring(const struct region *r)
     return false;
 }
 
+/* An exception may be set: what happens here does not touch it. */
 static void
 region_stop(struct region *r)
 {
-    struct prf_error ignored = {0};
+    struct prf_exception saved;
+    prf_exception_save(&saved);
+    r->phase = REGION_ENDED; /* first: a stop may let other threads run */
     r->ended_ns = prf_clock_monotonic_ns();
     for (Py_ssize_t i = PyList_GET_SIZE(r->sessions); i-- > 0;) {
-        prf_session_stop(region_session(r, i), &ignored);
+        struct prf_error err = {0};
+        if (prf_session_stop(region_session(r, i), &err) < 0) {
+            region_failed(r, i, &err);
+        }
     }
-    r->phase = REGION_ENDED;
+    prf_exception_restore(&saved);
 }
 
 /* Something could not start. Where that is because others hold what it needs, the rest

@@ -108,7 +108,7 @@ files_unlink(struct prf_session_object *s)
     s->link = NULL;
 }
 
-const struct prf_session_object *
+struct prf_session_object *
 prf_session_measuring(const struct prf_backend *backend)
 {
     for (struct prf_session_object *s = with_files; s != NULL; s = s->next) {

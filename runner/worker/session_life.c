@@ -110,8 +110,15 @@ life_is_shared(const struct prf_backend *backend)
 static int
 life_check_alone(const struct prf_session_object *s, struct prf_error *err)
 {
-    const struct prf_session_object *other =
-        life_is_shared(s->backend) ? NULL : prf_session_measuring(s->backend);
+    struct prf_session_object *other;
+    struct prf_error ignored = {0};
+    if (life_is_shared(s->backend)) {
+        return 0;
+    }
+    while ((other = prf_session_measuring(s->backend)) != NULL &&
+           other->owner != getpid()) {
+        prf_session_stop(other, &ignored); /* a fork's copy, of use to nobody */
+    }
     if (other == NULL) {
         return 0;
     }
@@ -129,15 +136,16 @@ prf_session_start(struct prf_session_object *s, struct prf_error *err)
     struct prf_round round = {.loops = 1};
     int rc = life_check_alone(s, err);
     if (rc == 0) {
+        s->phase = PRF_SESSION_MEASURING; /* first: a start may let other threads run */
         s->busy = true;
         rc = s->backend->start(s->state, &round, err);
         s->busy = false;
     }
     if (rc < 0) {
+        s->phase = PRF_SESSION_NEW; /* there is nothing to stop */
         prf_session_drop(s);
         return rc;
     }
-    s->phase = PRF_SESSION_MEASURING;
     s->began_ns = prf_clock_monotonic_ns();
     return 0;
 }

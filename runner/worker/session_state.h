@@ -55,8 +55,7 @@ int prf_session_file_keep(struct prf_session_object *s, const char *path,
 
 /* Another session of this process that measures with that backend, or NULL; borrowed.
  */
-const struct prf_session_object *
-prf_session_measuring(const struct prf_backend *backend);
+struct prf_session_object *prf_session_measuring(const struct prf_backend *backend);
 
 /* Open the backend on a new recording; what was measured before is dropped. After a
    failure there is nothing. PRF_EUSAGE: an option; PRF_EUNAVAILABLE, PRF_EIO, ... */

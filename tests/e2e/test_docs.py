@@ -8,7 +8,7 @@ import pytest
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 COMMANDS = ["run", "list", "profilers", "show", "export", "compare", "history", "sweep", "bisect", "import", "init",
-            "doctor"]
+            "doctor", "demo"]
 PROFILERS = ["passthrough", "stopwatch", "call", "tracemalloc", "memory-line", "memory-time",
              "callgraph", "tracer", "line", "sampling", "instructions"]
 PAGES = sorted([*SOURCE.glob("*.md"), *(SOURCE / "docs").glob("*.md")])

@@ -125,6 +125,20 @@ def test_flame_graph_leaves_out_what_cannot_be_seen():
     assert 50 < len(boxes(_flame.svg(deep, ""))) < 1000
 
 
+def test_flame_graph_as_text():
+    stacks = [
+        {"frames": ["x.py:a", "b"], "value": 1}, {"frames": ["x.py:a"], "value": 1},
+        {"frames": ["c"], "value": 2},
+    ]
+    assert _flame.text(stacks, width=16) == (
+        "  |all            |\n"
+        "  |a      |c      |\n"
+        "  |b  |\n"
+    )
+    assert _flame.text(stacks, width=16, rows=1).endswith("\n  ... and 2 more rows\n")
+    assert _flame.text([]) == ""
+
+
 def test_no_flame_graph_of_nothing():
     assert _flame.svg([], "") == _flame.svg([{"frames": ["a"], "value": 0}], "") == ""
 

@@ -526,6 +526,25 @@ def test_a_fork_in_a_block():
     assert "fib" not in calls_of(session)
 
 
+def test_a_session_of_a_forked_child(own_folder):
+    """The parent's, which go on in the child's copy, do not hold what it needs."""
+    with profile(store=False) as session:
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                with profile(store=False) as own:
+                    fib(5)
+                good = own.conflicts == [] and calls_of(own)["fib"] == 15
+                code = 0 if good and len(own.results) == 4 else 2
+            finally:
+                os._exit(code)
+        status = os.waitpid(pid, 0)[1]
+        fib(5)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert calls_of(session)["fib"] == 15 and len(session.results) == 4
+
+
 def test_a_fork_of_an_enabled_process(own_folder):
     out = run_python("""
         import os, sys
@@ -539,6 +558,61 @@ def test_a_fork_of_an_enabled_process(own_folder):
     """).stdout
     assert out == "['memory', 'line', 'call']\n"
     assert os.listdir(own_folder) == []
+
+
+def test_a_block_that_nobody_leaves(own_folder):
+    """Shutdown in the middle, on the main thread and on one that is never joined."""
+    out = run_python("""
+        import atexit, sys, threading
+        from pyprofiler import profile, ProfileConfig
+        config = ProfileConfig(sampling_profiling=False, store=False)
+        atexit.register(lambda: print([s.measuring for s in session._sessions]))
+        entered = threading.Event()
+        def wait():
+            with profile(config) as inner:
+                entered.set()
+                threading.Event().wait()
+        threading.Thread(target=wait, daemon=True).start()
+        entered.wait()
+        session = profile(config.replace(call_profiling=True))
+        session.__enter__()
+        sys.exit(0)
+    """).stdout
+    assert out == "[False, False, False]\n"
+    assert os.listdir(own_folder) == []
+
+
+def test_a_session_that_is_dropped_while_it_runs(own_folder):
+    profile(EXACT).__enter__()
+    gc.collect()
+    assert os.listdir(own_folder) == []
+    with profile(EXACT) as session:
+        fib(5)
+    assert session.conflicts == [] and calls_of(session)["fib"] == 15
+
+
+def test_everything_at_once():
+    """All four over threads, exceptions, generators and a deep recursion."""
+    def work():
+        for _ in range(3):
+            with contextlib.suppress(RecursionError):
+                deep(0)
+            fib(8)
+
+    def deep(n):
+        return deep(n + 1)
+
+    with profile(store=False) as session:
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert session.conflicts == []
+    assert session.get_completed_profilers() == ["memory", "sampling", "line", "call"]
+    assert calls_of(session)["fib"] == 67 * 12
+    [site] = [s for s in session.results["line"].sites if s["function"] == "fib"]
+    assert site["hits"] == 67 * 12
 
 
 # ---- files ----

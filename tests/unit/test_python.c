@@ -104,6 +104,22 @@ test_choice(void **state)
     assert_string_equal(found, python);
     assert_string_equal(source, ".venv");
     free(found);
+    choice.own = "/own/bin/python"; /* of an installation by pip */
+    assert_int_equal(prf_python_choose(&choice, &found, &source, &err), 0);
+    assert_string_equal(found, python);
+    free(found);
+    choice.own_first = true;
+    assert_int_equal(prf_python_choose(&choice, &found, &source, &err), 0);
+    assert_string_equal(found, "/own/bin/python");
+    assert_string_equal(source, "its own environment");
+    free(found);
+    choice.own_first = false;
+    choice.near = "/";
+    assert_int_equal(prf_python_choose(&choice, &found, &source, &err), 0);
+    assert_string_equal(found, "/own/bin/python");
+    free(found);
+    choice.own = NULL;
+    choice.near = near;
     setenv("VIRTUAL_ENV", "/no/such/venv", 1);
     assert_int_equal(prf_python_choose(&choice, &found, &source, &err), PRF_EUSAGE);
     assert_non_null(strstr(err.text, "/no/such/venv"));

@@ -1,5 +1,5 @@
-"""A flame graph as SVG text: one picture without a script, the root on top, whose boxes
-tell the rest as tooltips. Readable on a light and on a dark page.
+"""Flame graphs, the root on top. As SVG text: one picture without a script, whose boxes
+tell the rest as tooltips, readable on a light and on a dark page. As plain text.
 """
 
 from html import escape
@@ -40,9 +40,10 @@ def _tree(stacks):
     return root
 
 
-def _place(root):
-    """(box, name, x, width, row) of all that is wide enough, parents first."""
-    scale = _WIDTH / root.all if root.all > 0 else 0
+def _place(root, whole, least):
+    """(box, name, x, width, row) of all that is wide enough, parents first; `whole` is
+    the root's width."""
+    scale = whole / root.all
     todo = [(root, "all", 0.0, 0)]
     while todo:
         box, name, x, row = todo.pop()
@@ -50,7 +51,7 @@ def _place(root):
         for child, name in sorted(
             ((c, n) for n, c in box.children.items()), key=lambda pair: -pair[0].all
         ):
-            if child.all * scale >= _LEAST and row + 1 < _DEEPEST:
+            if child.all * scale >= least and row + 1 < _DEEPEST:
                 todo.append((child, name, x, row + 1))
             x += child.all * scale
 
@@ -65,7 +66,7 @@ def _color(name, row):
 
 def _put(box, name, x, width, row, whole):
     room = int((width - 6) / _CHARACTER)
-    label = name.rpartition(":")[2] or name  # without the file, which the tooltip has
+    label = _label(name)  # the tooltip has the file
     label = label if len(label) <= room else label[: room - 1] + "\u2026"
     text = f'<text x="{x + 3:.2f}" y="{row * _ROW + 12.5}">{escape(label)}</text>'
     return (
@@ -76,13 +77,35 @@ def _put(box, name, x, width, row, whole):
     )
 
 
+def _label(name):
+    """Without the file."""
+    return name.rpartition(":")[2] or name
+
+
+def text(stacks, width=78, rows=20):
+    """Lines of boxes, "|name  |": the upper rows of the stacks that svg() takes, and how
+    many rows are below them; "" when there is nothing to show."""
+    root = _tree(stacks)
+    lines = []
+    if root.all > 0:
+        for _, name, x, part, row in _place(root, width, 2):
+            if row == len(lines):
+                lines.append([" "] * (width + 1))
+            at, end = round(x), round(x + part)
+            label = _label(name)[: end - at - 1].ljust(end - at - 1)
+            lines[row][at : end + 1] = f"|{label}|"
+    shown = "".join(f"  {''.join(line).rstrip()}\n" for line in lines[:rows])
+    left = len(lines) - rows
+    return shown + (f"  ... and {left} more rows\n" if left > 0 else "")
+
+
 def svg(stacks, title):
     """Of [{"frames": [outermost, ...], "value": own amount}], as ProfilerResult.stacks
     has them; "" when there is nothing to show."""
     root = _tree(stacks)
     if root.all <= 0:
         return ""
-    placed = list(_place(root))
+    placed = list(_place(root, _WIDTH, _LEAST))
     height = (max(row for *_, row in placed) + 1) * _ROW
     boxes = "\n".join(_put(*box, root.all) for box in placed)
     return (

@@ -12,11 +12,6 @@ class StoreError(Exception):
     """Why a session was not stored."""
 
 
-def switched_off():
-    """By the environment: PYPROFILER_NO_STORE with anything but "" and "0"."""
-    return os.environ.get("PYPROFILER_NO_STORE", "") not in ("", "0")
-
-
 def manifest(session):
     """The document that describes an ended session to `pyprofiler import`."""
     place = session._place

@@ -20,13 +20,15 @@ def load():
 
 
 def _load_plugin():
-    from importlib.machinery import ExtensionFileLoader, ModuleSpec
+    from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, ModuleSpec
     from importlib.util import module_from_spec
 
     name = "prf-py%d%d.so" % sys.version_info[:2]
     folders = list(_folders())
     for folder in folders:
         path = os.path.join(folder, name)
+        if not os.path.exists(path):  # a wheel's, for an interpreter that lacks it
+            path = os.path.join(folder, "_pyprofiler" + EXTENSION_SUFFIXES[0])
         if os.path.exists(path):
             loader = ExtensionFileLoader("_pyprofiler", path)
             module = module_from_spec(ModuleSpec("_pyprofiler", loader, origin=path))
@@ -43,10 +45,11 @@ def _load_plugin():
 
 
 def _folders():
-    """Where plugins may lie: $PYPROFILER_LIBEXEC, PREFIX/lib/pyprofiler."""
+    """Where plugins may lie: $PYPROFILER_LIBEXEC, PREFIX/lib/pyprofiler, beside us."""
     named = os.environ.get("PYPROFILER_LIBEXEC")
     if named:
         yield named
     here = os.path.dirname(os.path.abspath(__file__))
+    yield os.path.dirname(here)
     # PREFIX/share/pyprofiler/python/pyprofiler
     yield os.path.normpath(os.path.join(here, *[os.pardir] * 4, "lib", "pyprofiler"))

@@ -59,6 +59,11 @@ def _options(name, config):
     return {}
 
 
+def _store_is_off():
+    """By the environment, with anything but "" and "0"."""
+    return os.environ.get("PYPROFILER_NO_STORE", "") not in ("", "0")
+
+
 def _warn(text):
     """Never an exception in the user's program, also where warnings are errors."""
     import warnings
@@ -196,6 +201,8 @@ class ProfileSession(_Region):
             holder = holder_of(reason)
             ours = holder is not None and holder.startswith("pyprofiler's")
             action = "left out: the other one measures it" if ours else "left out"
+            if self._sessions[index].recording is not None:
+                action = "its result may not be whole"  # it could not be stopped
             self.conflicts.append(Conflict(name, holder, reason, action))
 
     def _refused(self):
@@ -272,10 +279,10 @@ class ProfileSession(_Region):
         return written
 
     def _store(self):
-        from pyprofiler import _keep
-
-        if not self.config.store or not self.results or _keep.switched_off():
+        if not self.config.store or not self.results or _store_is_off():
             return
+        from pyprofiler import _keep  # imports what costs milliseconds
+
         try:
             kept = _keep.store(self)
         except _keep.StoreError as e:
