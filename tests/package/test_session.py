@@ -501,15 +501,15 @@ def test_a_process_that_is_profiled_to_its_end(own_folder):
     out = run_python("""
         import atexit
         from pyprofiler import ProfileConfig, ProfilerSuite
-        config = ProfileConfig(line_profiling=False, sampling_profiling=False,
-                               output_dir="out")
+        config = ProfileConfig(line_profiling=False, sampling_profiling=False)
         session = None
         atexit.register(lambda: print(session.status, list(session.results)))
         session = ProfilerSuite.enable_profiling(config)
         len("")
         raise SystemExit(5)
-    """, status=5, PWD=str(own_folder)).stdout
+    """, status=5).stdout
     assert out == "ok ['memory', 'call']\n"
+    assert os.listdir(own_folder) == []
 
 
 def test_a_fork_in_a_block():
