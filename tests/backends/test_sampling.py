@@ -429,14 +429,52 @@ def test_a_signal_that_kills():
     assert done.returncode == -signal.SIGSEGV
 
 
-def test_the_program_catches_faults_itself():
+def segv_handler():
+    """Has SIGSEGV a handler? And what becomes of a fault then."""
+    return int(caught().split()[1], 16) >> (signal.SIGSEGV - 1) & 1
+
+
+def test_faulthandler_comes_and_goes():
+    """It takes the place of our handler, and gives it back."""
+    before = segv_handler()
+
     def body():
         faulthandler.enable()
-        spin(LONG)
+        churn(LONG)
         faulthandler.disable()
+        churn(LONG)
 
-    _, recording = profile("sampling", body, FAST)
-    assert rows(recording)["spin"] > 0
+    _, recording = profile("sampling", body, {"rate": "10000"})
+    assert cumulative(recording)["churn"] > 0
+    assert segv_handler() == before
+
+
+def test_a_crash_after_faulthandler_came():
+    done = in_child("""
+        def body():
+            faulthandler.enable()
+            spin(0.05)
+            faulthandler._sigsegv()
+        profile("sampling", body, FAST)
+        """)
+    assert done.returncode == -signal.SIGSEGV
+    assert "Fatal Python error: Segmentation fault" in done.stderr
+
+
+@pytest.mark.parametrize("stays", [True, False])
+def test_a_crash_after_the_end(stays):
+    done = in_child(f"""
+        import ctypes
+        def body():
+            faulthandler.enable()
+            spin(0.05)
+            if not {stays}:
+                faulthandler.disable()
+        profile("sampling", body, FAST)
+        ctypes.string_at(8)
+        """)
+    assert done.returncode == -signal.SIGSEGV
+    assert ("Segmentation fault" in done.stderr) == stays
 
 
 # ---- processes ----
