@@ -130,8 +130,10 @@ sampler_handler(int signal, siginfo_t *info, void *context)
                              the.config.interval_ns * (uint64_t)(1 + info->si_overrun));
         }
         PyThreadState *tstate = PyGILState_GetThisThreadState();
+        /* A fault while its signal is blocked cannot be caught. */
         if (atomic_load(&the.active) && tstate != NULL &&
-            tstate->interp == the.interp) {
+            tstate->interp == the.interp &&
+            sigismember(&interrupted->uc_sigmask, SIGSEGV) == 0) {
             sampler_take(thread, tstate);
         }
         atomic_store(&thread->asked, false);

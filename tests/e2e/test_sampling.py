@@ -73,7 +73,7 @@ def test_table(project):
     done = project.run("s.py::Cases::profile_work", "sampling", "--sort=name", "--strip-dirs")
     assert done.code == 0, done
     lines = [line.split()[-1] for line in done.out.splitlines() if "(" in line and "s.py:" in line]
-    assert lines == ["s.py:16(Cases.profile_work)", "s.py:6(work)"], done
+    assert lines == ["s.py:13(Cases.profile_work)", "s.py:6(work)"], done
     done = project.run("s.py::Cases::profile_work", "sampling", "--top-k=1")
     assert "(work)" in done.out and "(Cases.profile_work)" not in done.out, done
 
