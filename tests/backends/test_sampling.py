@@ -51,9 +51,11 @@ def taken(recording):
 
 
 def assert_share(found_ns, all_ns, share, n):
-    """Is `found_ns` of `all_ns` the share, as far as n samples can tell?"""
+    """Is `found_ns` of `all_ns` the share, as far as n samples, one a millisecond, can tell?
+    Time that came late to a sample, on a busy machine, may have come to a wrong one."""
     deviation = math.sqrt(share * (1 - share) / n)
-    assert abs(found_ns / all_ns - share) <= 6 * deviation + 2 / n, (found_ns, all_ns, share, n)
+    late = max(0, 1 - n * 1e6 / all_ns)
+    assert abs(found_ns / all_ns - share) <= 6 * deviation + late, (found_ns, all_ns, share, n)
 
 
 class Parts:
@@ -78,7 +80,7 @@ class Parts:
         self.timed("small", 0.001)
 
     def __call__(self):
-        for _ in range(40):
+        for _ in range(60):
             self.large()
             self.medium()
             self.small()
@@ -87,7 +89,7 @@ class Parts:
 @pytest.mark.parametrize("wait", [spin, time.sleep], ids=["work", "sleep"])
 def test_shares_of_the_wall_clock(wait):
     parts = Parts(wait)
-    _, recording = profile("sampling", parts, FAST)
+    _, recording = profile("sampling", parts, {"rate": "1000"})
     found, total = cumulative(recording), sum(parts.took.values())
     assert recording["lost"] == 0
     for name, took in parts.took.items():
@@ -400,7 +402,9 @@ def in_child(code, *arguments):
     here = os.path.dirname(os.path.abspath(__file__))
     source = ("import sys\nsys.path.insert(0, sys.argv[1])\n"
               "from test_sampling import *\n" + textwrap.dedent(code))
+    options = os.environ.get("ASAN_OPTIONS", "") + ":handle_segv=0:use_sigaltstack=0"
     return subprocess.run([sys.executable, "-c", source, here, *arguments],
+                          env={**os.environ, "ASAN_OPTIONS": options},
                           capture_output=True, text=True, timeout=60)
 
 
@@ -429,24 +433,20 @@ def test_a_signal_that_kills():
     assert done.returncode == -signal.SIGSEGV
 
 
-def segv_handler():
-    """Has SIGSEGV a handler? And what becomes of a fault then."""
-    return int(caught().split()[1], 16) >> (signal.SIGSEGV - 1) & 1
-
-
 def test_faulthandler_comes_and_goes():
     """It takes the place of our handler, and gives it back."""
-    before = segv_handler()
-
-    def body():
-        faulthandler.enable()
-        churn(LONG)
-        faulthandler.disable()
-        churn(LONG)
-
-    _, recording = profile("sampling", body, {"rate": "10000"})
-    assert cumulative(recording)["churn"] > 0
-    assert segv_handler() == before
+    done = in_child("""
+        before = caught()
+        def body():
+            faulthandler.enable()
+            churn(LONG)
+            faulthandler.disable()
+            churn(LONG)
+        _, recording = profile("sampling", body, {"rate": "10000"})
+        assert cumulative(recording)["churn"] > 0
+        print(caught() == before)
+        """)
+    assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr
 
 
 def test_a_crash_after_faulthandler_came():
