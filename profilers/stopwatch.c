@@ -67,6 +67,7 @@ struct stopwatch {
     size_t n, capacity, n_warmup, next_check;
     double relative_ci;
     bool converged, raised;
+    bool is_script; /* executed once, timed by the worker */
     /* marks of the execution that runs are marks[0..n_seen) */
     struct stopwatch_mark *marks;
     uint32_t n_marks, n_seen;
@@ -147,6 +148,7 @@ stopwatch_open(void *state, const struct prf_session *session, struct prf_error 
 {
     struct stopwatch *st = state;
     st->sink = session->sink;
+    st->is_script = session->is_script;
     if (st->quick && st->rigorous) {
         return prf_fail(err, PRF_EUSAGE, "--quick and --rigorous exclude each other");
     }
@@ -334,8 +336,8 @@ stopwatch_stop(void *state, const struct prf_round *round, struct prf_error *err
     uint64_t wall_ns = prf_clock_monotonic_ns(); /* first: the rest is not the body's */
     uint64_t cpu_ns = stopwatch_cpu_ns();
     struct stopwatch *st = state;
-    if (round->raised) {
-        st->raised = true;
+    if (round->raised || st->is_script) {
+        st->raised = round->raised;
         return PRF_DONE;
     }
     st->round_wall_ns += (double)(wall_ns - st->wall_start_ns);
@@ -392,6 +394,13 @@ stopwatch_collect(void *state, struct prf_sink *sink, struct prf_error *err)
 {
     struct stopwatch *st = state;
     char json[512], ci[32] = "null";
+    if (st->is_script) {
+        if (st->rounds > 1 || st->min_rounds > 1) {
+            prf_sink_info(sink, PRF_INFO_NOTE,
+                          "a script is executed once: --rounds does not count");
+        }
+        return 0;
+    }
     /* The caller ended it before a round was whole: what there is of it counts. */
     if (st->n == 0 && st->round_executions > 0 && !st->raised) {
         int rc = stopwatch_emit(st, false, err);

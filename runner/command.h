@@ -39,7 +39,7 @@ const struct prf_command *prf_command_find(const char *name);
 
 extern const struct prf_command prf_cmd_run, prf_cmd_list, prf_cmd_profilers,
     prf_cmd_show, prf_cmd_export, prf_cmd_compare, prf_cmd_history, prf_cmd_sweep,
-    prf_cmd_bisect, prf_cmd_init, prf_cmd_doctor, prf_cmd_help, prf_cmd_version,
-    prf_cmd_completion;
+    prf_cmd_bisect, prf_cmd_import, prf_cmd_init, prf_cmd_doctor, prf_cmd_help,
+    prf_cmd_version, prf_cmd_completion;
 
 #endif

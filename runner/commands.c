@@ -13,6 +13,7 @@ const struct prf_command *const prf_commands[] = {
     &prf_cmd_history,
     &prf_cmd_sweep,
     &prf_cmd_bisect,
+    &prf_cmd_import,
     &prf_cmd_init,
     &prf_cmd_doctor,
     &prf_cmd_help,

@@ -35,6 +35,21 @@
      started   {pid}
      exited    {pid, code: n | null, signal: n | null, left: n processes killed,
                 utime_ns, stime_ns, maxrss_bytes}
+   runner -> worker, before any `import`
+     inspect   {path}   is the file a program, not a file of cases? Decided from its
+                        syntax tree, nothing of it is executed.
+   worker -> runner
+     inspected {script: true | false | null (it cannot be parsed)}
+   runner -> worker, instead of `import` and `run`; the last message there is
+     script    {case: "id", kind: "file"|"module"|"code", what, argv: [..], profiler,
+                options, recording, fault, affinity}
+               `what` and `argv` may be any bytes: each is sent as the code point of
+               the same number.
+   worker -> runner
+     started   {pid, file: null|"/abs", hash: null|"..", cpu_ns (of the process until
+                now)}
+               or `failed`. Then the worker is the script: it closes the socket, and how
+               it ends is how the script ended.
    runner -> worker
      quit      {}
 

@@ -109,6 +109,7 @@ struct prf_rec_edge {
 
 enum prf_sample_flags {
     PRF_SAMPLE_WARMUP = 1, /* kept, but not part of the statistics */
+    PRF_SAMPLE_OPEN = 2,   /* a place for a value that is not known yet; NaN */
 };
 
 /* One raw value of a metric of scope PRF_SCOPE_RESULT. */

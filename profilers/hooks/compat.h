@@ -141,6 +141,29 @@ prf_recursion_above(const PyThreadState *tstate, int n_units)
 #endif
 }
 
+/* The exception that Python printed last, borrowed from sys; NULL: none. */
+static inline PyObject *
+prf_exception_last(void)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    return PySys_GetObject("last_exc");
+#else
+    return PySys_GetObject("last_value");
+#endif
+}
+
+/* The frames that called us are no callers of what runs from here on. For good: this
+   thread must never return into them. */
+static inline void
+prf_frames_forget(PyThreadState *tstate)
+{
+#if PY_VERSION_HEX >= 0x030D0000
+    tstate->current_frame = NULL;
+#else
+    tstate->cframe->current_frame = NULL;
+#endif
+}
+
 /* Take the exception that is set, as one object with its traceback; NULL: none was. */
 static inline PyObject *
 prf_exception_take(void)
@@ -204,6 +227,40 @@ prf_thread_state(void)
 #else
     return _PyThreadState_UncheckedGet();
 #endif
+}
+
+/* Another number for every thread state of an interpreter, though their memory is used
+   again. */
+static inline uint64_t
+prf_thread_serial(const PyThreadState *tstate)
+{
+    return tstate->id;
+}
+
+/* The contextvars.Context that is entered, borrowed; NULL: the thread has none yet. */
+static inline PyObject *
+prf_context(const PyThreadState *tstate)
+{
+    return tstate->context;
+}
+
+/* Changes whenever a context is entered or left. */
+static inline uint64_t
+prf_context_version(const PyThreadState *tstate)
+{
+    return tstate->context_ver;
+}
+
+/* The context from which a context was entered, borrowed; NULL: none, or it is not
+   entered. The first field of struct _pycontextobject in 3.11, 3.12 and 3.13, whose
+   header needs the core's own macros. */
+static inline PyObject *
+prf_context_outer(PyObject *context)
+{
+    struct context_head {
+        PyObject_HEAD PyObject *ctx_prev;
+    };
+    return ((struct context_head *)context)->ctx_prev;
 }
 
 #endif

@@ -58,8 +58,9 @@ choice_add_names(struct prf_choice *choice, const struct prf_choice_request *req
                  struct prf_error *err)
 {
     const char *word = request->words->profilers;
+    const char *standard = request->standard == NULL ? CHOICE_DEFAULT : request->standard;
     int rc = 0;
-    for (word = word == NULL ? CHOICE_DEFAULT : word; rc == 0 && *word != '\0';) {
+    for (word = word == NULL ? standard : word; rc == 0 && *word != '\0';) {
         char name[128];
         size_t n = strcspn(word, ",");
         snprintf(name, sizeof name, "%.*s",

@@ -30,6 +30,7 @@ struct prf_choice_request {
     struct prf_layers *layers;
     int layer;
     void *target; /* run's options */
+    const char *standard; /* the profiler when none was named; NULL: stopwatch */
     bool lenient; /* names may be unknown: the case file is not imported yet */
 };
 

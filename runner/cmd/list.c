@@ -25,6 +25,7 @@ static const struct prf_option list_output[] = {
 
 static const struct prf_option_group list_groups[] = {
     {"selection", list_selection, 0},
+    {"scripts", prf_script_table, 0},
     {"interpreter", prf_hosting_table, AT(hosting)},
     {"output", list_output, 0},
     {"general", prf_general_table, AT(general)},
@@ -90,11 +91,37 @@ list_failure(struct prf_running *r, json_t *document)
     r->n_bad++;
 }
 
+/* A program is one case without class or method. */
+static int
+list_script(struct prf_running *r, const struct prf_target *target, json_t *document,
+            struct prf_error *err)
+{
+    static const char *none[] = {NULL};
+    const struct prf_case program = {
+        .id = prf_run_script_id(r, target),
+        .class_name = "",
+        .method = "",
+        .file = target->path == NULL ? "" : target->path,
+        .reject = none,
+    };
+    if (program.id == NULL) {
+        return prf_fail(err, PRF_ENOMEM, "out of memory");
+    }
+    if (r->options.keyword == NULL ||
+        prf_select_matches(r->options.keyword, program.id)) {
+        list_put(r, &program, document);
+    }
+    return 0;
+}
+
 static int
 list_target(struct prf_running *r, const struct prf_target *target, json_t *document,
             struct prf_error *err)
 {
     int rc = 0;
+    if (target->kind != PRF_TARGET_CASES) {
+        return list_script(r, target, document, err);
+    }
     if (!r->engine.running || r->engine.imported) {
         prf_choice_release(&r->choice);
         prf_engine_close(&r->engine);

@@ -2,6 +2,7 @@
 #include "run.h"
 #include "run_budget.h"
 #include "run_outputs.h"
+#include "run_script.h"
 
 #include <inttypes.h>
 #include <stddef.h>
@@ -27,6 +28,16 @@
 #include "vcs.h"
 
 #define AT(field) offsetof(struct prf_run_options, field)
+
+const struct prf_option prf_script_table[] = {
+    {PRF_OPT_FLAG, 0, "script", NULL, AT(script),
+     .help = "the targets are programs, to be run as python runs them"},
+    {PRF_OPT_LIST, 'm', "module", NULL, AT(modules), .unit = "MODULE",
+     .help = "run a module as python -m does"},
+    {PRF_OPT_STRING, 'c', "code", NULL, AT(code), .unit = "CODE",
+     .help = "run code as python -c does"},
+    PRF_OPTIONS_END,
+};
 
 static const struct prf_option run_selection[] = {
     {PRF_OPT_STRING, 'k', "keyword", NULL, AT(keyword), .unit = "EXPR",
@@ -55,7 +66,7 @@ static const struct prf_option run_output[] = {
     {PRF_OPT_STRING, 'o', "output", NULL, AT(output), .unit = "FILE",
      .help = "write the report there; -: standard output"},
     {PRF_OPT_CHOICE, 0, "format", NULL, AT(format), .def = "text",
-     .choices = "text|json|csv|markdown|speedscope|chrometrace|perfetto",
+     .choices = "text|json|html|csv|markdown|speedscope|chrometrace|perfetto",
      .help = "of the report"},
     {PRF_OPT_FLAG, 'f', "force", NULL, AT(force), .help = "overwrite the output file"},
     {PRF_OPT_UINT, 0, "durations", NULL, AT(durations), .unit = "N",
@@ -78,6 +89,8 @@ static const struct prf_option run_store[] = {
 
 static const struct prf_option_group run_groups[] = {
     {"selection", run_selection, 0},
+    {"scripts", prf_script_table, 0},
+    {"reports of scripts", prf_script_report_table, AT(script_report)},
     {"execution", run_execution, 0},
     {"interpreter", prf_hosting_table, AT(hosting)},
     {"output", run_output, 0},
@@ -88,26 +101,38 @@ static const struct prf_option_group run_groups[] = {
 
 /* --- the facts of a run ---------------------------------------------------------- */
 
+static void
+run_quote_word(struct prf_strbuf *sb, const char *word)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                "0123456789-_=+./:,@%";
+    if (*word != '\0' && word[strspn(word, plain)] == '\0') {
+        prf_strbuf_adds(sb, word);
+        return;
+    }
+    prf_strbuf_addc(sb, '\'');
+    for (; *word != '\0'; word++) {
+        prf_strbuf_adds(sb, *word == '\'' ? "'\\''" : (char[2]){*word, '\0'});
+    }
+    prf_strbuf_addc(sb, '\'');
+}
+
+void
+prf_run_quote(struct prf_strbuf *sb, char *const *words, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        prf_strbuf_adds(sb, i > 0 ? " " : "");
+        run_quote_word(sb, words[i]);
+    }
+}
+
 /* The command line as a shell would take it. */
 static const char *
 run_quoted_command(struct prf_arena *arena, int argc, char **argv)
 {
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                "0123456789-_=+./:,@%";
     struct prf_strbuf sb = PRF_STRBUF_INIT;
-    for (int i = 0; i < argc; i++) {
-        const char *word = i == 0 ? "pyprofiler-run" : argv[i];
-        prf_strbuf_adds(&sb, i > 0 ? " " : "");
-        if (*word != '\0' && word[strspn(word, plain)] == '\0') {
-            prf_strbuf_adds(&sb, word);
-            continue;
-        }
-        prf_strbuf_addc(&sb, '\'');
-        for (; *word != '\0'; word++) {
-            prf_strbuf_adds(&sb, *word == '\'' ? "'\\''" : (char[2]){*word, '\0'});
-        }
-        prf_strbuf_addc(&sb, '\'');
-    }
+    prf_strbuf_adds(&sb, argc > 1 ? "pyprofiler-run " : "pyprofiler-run");
+    prf_run_quote(&sb, argv + 1, argc > 1 ? (size_t)argc - 1 : 0);
     const char *text = prf_arena_strdup(arena, prf_strbuf_text(&sb));
     prf_strbuf_release(&sb);
     return text;
@@ -215,26 +240,33 @@ run_check_usage(struct prf_running *r, const struct prf_result *result)
     prf_snapshot_request_release(&request);
 }
 
+FILE *
+prf_run_report(const struct prf_running *r)
+{
+    return r->has_script ? stderr : stdout;
+}
+
 static void
 run_print_result(struct prf_running *r, const struct prf_result *result)
 {
     static const struct prf_export_options options = {0};
     struct prf_error err = {0};
+    FILE *out = prf_run_report(r);
     if (!r->headed && r->style.verbosity >= 0) {
-        prf_report_head(stdout, &r->style, &r->run);
+        prf_report_head(out, &r->style, &r->run);
     }
     r->headed = true;
-    if (prf_report_result(stdout, &r->style, result, &options, &err) < 0) {
+    if (prf_report_result(out, &r->style, result, &options, &err) < 0) {
         prf_say_error(&err);
         r->internal_failed = true;
     }
     for (size_t i = 0; i < result->n_clauses; i++) {
-        prf_report_clause(stdout, &r->style, 2, &result->clauses[i]);
+        prf_report_clause(out, &r->style, 2, &result->clauses[i]);
     }
     if (!r->options.no_store && !r->store_failed && r->style.verbosity >= 0) {
-        printf("[%s]\n", result->id);
+        fprintf(out, "[%s]\n", result->id);
     }
-    fflush(stdout);
+    fflush(out);
 }
 
 static void
@@ -286,7 +318,10 @@ prf_run_take_result(struct prf_running *r, struct prf_measured *measured)
         prf_say_error(&err);
         r->internal_failed = true;
     }
-    if (r->exporter == NULL) {
+    bool told = prf_run_script_tells(r);
+    if (told) {
+        prf_run_script_tell(r, result);
+    } else if (r->exporter == NULL) {
         run_print_result(r, result);
     }
     run_check_usage(r, result);
@@ -298,7 +333,7 @@ prf_run_take_result(struct prf_running *r, struct prf_measured *measured)
     }
     uint64_t limit = r->options.exitfirst ? 1 : r->options.maxfail;
     r->stop |= limit > 0 && r->n_bad >= limit;
-    if (r->exporter == NULL || !run_keep(r, measured)) {
+    if (told || r->exporter == NULL || !run_keep(r, measured)) {
         prf_measured_release(measured);
     }
 }
@@ -407,16 +442,16 @@ run_finish(struct prf_running *r)
     }
     run_save_baseline(r);
     prf_error_clear(&err);
-    bool nothing = r->n_kept == 0 && r->usage_failed;
+    bool nothing = r->n_kept == 0 && (r->usage_failed || r->n_script_documents > 0);
     if (r->exporter != NULL && !nothing && run_write_document(r, &err) < 0) {
         prf_say_error(&err);
         r->internal_failed = true;
     }
-    bool on_stdout = r->exporter == NULL;
-    if (r->n_selected > 0 && (on_stdout || r->style.verbosity >= 0)) {
+    bool is_text = r->exporter == NULL;
+    if (r->n_selected > 0 && (is_text || r->style.verbosity >= 0)) {
         struct prf_style style =
-            on_stdout ? r->style : prf_say_style(&r->options.general, stderr);
-        FILE *out = on_stdout ? stdout : stderr;
+            is_text ? r->style : prf_say_style(&r->options.general, stderr);
+        FILE *out = is_text ? prf_run_report(r) : stderr;
         run_print_durations(r, out);
         prf_report_summary(out, &style, &r->totals);
         prf_run_budget_summary(r, out, &style);
@@ -432,13 +467,21 @@ run_exit_code(const struct prf_running *r)
     if (r->usage_failed) {
         return PRF_EXIT_USAGE;
     }
-    if (r->n_bad > 0 && !r->options.exit_zero) {
+    if (r->has_script && (r->store_failed || r->internal_failed)) {
+        return PRF_EXIT_INTERNAL;
+    }
+    if (r->script_code != 0 && !r->options.exit_zero) {
+        return r->script_code;
+    }
+    if (r->n_bad > r->n_bad_scripts && !r->options.exit_zero) {
         return PRF_EXIT_FAILED;
     }
     if (r->store_failed || r->internal_failed) {
         return PRF_EXIT_INTERNAL;
     }
-    if (r->n_broken > 0 && !r->options.exit_zero) {
+    bool worse =
+        r->n_script_regressions > 0 && r->options.script_report.fail_on_regression;
+    if ((r->n_broken > 0 || worse) && !r->options.exit_zero) {
         return PRF_EXIT_REGRESSION;
     }
     return r->n_selected == 0 ? PRF_EXIT_NOTHING : PRF_EXIT_OK;
@@ -458,6 +501,7 @@ prf_run_choose(struct prf_running *r, bool lenient, struct prf_error *err)
         .layers = &r->layers,
         .layer = ++r->command_layer,
         .target = &r->options,
+        .standard = r->for_script ? "call" : NULL,
         .lenient = lenient,
     };
     prf_choice_release(&r->choice);
@@ -529,7 +573,9 @@ run_names_target(const struct prf_running *r, int argc, char **argv)
     struct prf_error ignored = {0};
     int rc;
     while ((rc = prf_args_next(&args, r->groups, &arg, &ignored)) != PRF_ARG_END) {
-        if (rc == PRF_ARG_WORD && prf_target_plausible(arg.word)) {
+        bool program = rc == PRF_ARG_OPTION && arg.group->options == prf_script_table &&
+                       arg.option->name != NULL && strcmp(arg.option->name, "script") != 0;
+        if (program || (rc == PRF_ARG_WORD && prf_target_plausible(arg.word))) {
             return true;
         }
         prf_error_clear(&ignored);
@@ -615,7 +661,7 @@ run_read_words(struct prf_running *r, int argc, char **argv, struct prf_error *e
     }
     rc = prf_words_read(argc, argv, r->groups, &r->engine.profilers, &r->layers,
                         &r->options, &r->words, err);
-    if (rc == 0 && r->words.n_targets == 0) {
+    if (rc == 0 && r->words.n_targets == 0 && !r->words.has_program) {
         rc = prf_fail(err, PRF_EUSAGE,
                       "no target: give a file, a folder or a module; see --help");
     }
@@ -627,7 +673,14 @@ run_read_words(struct prf_running *r, int argc, char **argv, struct prf_error *e
         rc = prf_run_gate_check(r, err);
     }
     for (size_t i = 0; rc == 0 && i < r->words.n_targets; i++) {
-        rc = prf_targets_add(&r->targets, r->words.targets[i], r->hosting.root, err);
+        const char *word = r->words.targets[i];
+        rc = r->options.script
+                 ? prf_targets_add_script(&r->targets, PRF_TARGET_SCRIPT, word,
+                                          r->hosting.root, err)
+                 : prf_targets_add(&r->targets, word, r->hosting.root, err);
+    }
+    if (rc == 0) {
+        rc = prf_run_find_scripts(r, err);
     }
     if (rc == 0) {
         rc = prf_run_choose(r, true, err);
@@ -641,6 +694,21 @@ run_read_words(struct prf_running *r, int argc, char **argv, struct prf_error *e
                       "--no-store");
     }
     return rc;
+}
+
+/* What follows "--" is the scripts', when something stands before it: returns the rest.
+ */
+static int
+run_cut_script_argv(struct prf_running *r, int argc, char **argv)
+{
+    for (int i = 2; i < argc; i++) {
+        if (strcmp(argv[i], "--") == 0) {
+            r->script_argv = argv + i + 1;
+            r->n_script_argv = (size_t)(argc - i - 1);
+            return i;
+        }
+    }
+    return argc;
 }
 
 int
@@ -658,6 +726,7 @@ prf_run_begin(struct prf_running *r, const struct prf_command *command, int argc
     }
     r->groups = command->groups;
     r->command_layer = PRF_LAYER_COMMAND;
+    argc = run_cut_script_argv(r, argc, argv);
     prf_words_prescan(argc, argv, command->groups, &r->options, &r->layers, &first);
     if (r->options.general.help && (first == NULL || command != &prf_cmd_run)) {
         prf_say_help(stdout, command,
@@ -726,8 +795,11 @@ run_prepare_output(struct prf_running *r, struct prf_error *err)
     if (rc == 0) {
         rc = prf_run_outputs_check(r, err);
     }
-    r->style = prf_say_style(&r->options.general, stdout);
-    bool quiet = r->style.verbosity < 0;
+    if (rc == 0) {
+        rc = prf_run_script_check(r, err);
+    }
+    r->style = prf_say_style(&r->options.general, prf_run_report(r));
+    bool quiet = r->style.verbosity < 0 || r->has_script;
     struct prf_style style = prf_say_style(&r->options.general, stderr);
     const char *term = getenv("TERM");
     bool live = isatty(STDERR_FILENO) && (term == NULL || strcmp(term, "dumb") != 0);
@@ -795,13 +867,14 @@ run_main(const struct prf_command *self, int argc, char **argv)
 const struct prf_command prf_cmd_run = {
     .name = "run",
     .summary = "run cases under profilers",
-    .usage = "[OPTIONS] TARGET... [PROFILER[,PROFILER...] [PROFILER-OPTIONS]]",
+    .usage = "[OPTIONS] TARGET... [PROFILER[,PROFILER...] [PROFILER-OPTIONS]] [-- ARGS]",
     .about =
         "Runs the cases of the targets (file.py, file.py::Class::case[params], a "
         "folder, "
         "a dotted module) under the profilers; without one: stopwatch. Words are "
         "targets up to the first that names a profiler; what follows are its options: "
-        "pyprofiler-run TARGET PROFILER --help.",
+        "pyprofiler-run TARGET PROFILER --help. A file without cases is a script: it is "
+        "run as python would run it, with ARGS, under the profilers; without one: call.",
     .groups = run_groups,
     .run = run_main,
 };

@@ -11,9 +11,16 @@
 #include "progress.h"
 #include "report.h"
 #include "say.h"
+#include "strbuf.h"
 #include "store.h"
 #include "supervise.h"
 #include "words.h"
+
+struct prf_script_report_options { /* run_script.h */
+    uint64_t previous;
+    char *script_threshold, *threshold, *report_dir;
+    bool fail_on_regression;
+};
 
 struct prf_run_options {
     char *keyword;
@@ -27,9 +34,14 @@ struct prf_run_options {
     char *store;
     bool no_store;
     char *save_baseline;
+    bool script;
+    struct prf_strlist modules;
+    char *code;
+    struct prf_script_report_options script_report;
     struct prf_hosting_options hosting;
     struct prf_general_options general;
 };
+extern const struct prf_option prf_script_table[];
 
 struct prf_duration {
     char *what;
@@ -65,12 +77,36 @@ struct prf_running {
     bool may_default;  /* without a target, those of the configuration are taken */
     struct prf_strlist default_words; /* which they were */
     char **default_argv;
+    char **script_argv; /* what follows "--": of the scripts */
+    size_t n_script_argv;
+    bool has_script;         /* some target is a program; the report is on stderr then */
+    bool for_script;         /* the present one is */
+    size_t n_bad_scripts;    /* of n_bad */
+    int script_code;         /* exit code of the first script that failed */
+    size_t n_script_regressions;
+    size_t n_script_documents; /* written for -o */
     bool store_failed, usage_failed, internal_failed, stop, interrupted;
 };
 
 /* Every target in its own worker(s), results as they come. PRF_EINTERRUPTED; what is
    wrong with one target is said and remembered, the others run. */
 int prf_run_files(struct prf_running *r, struct prf_error *err);
+
+/* A program under each chosen profiler, one after the other. As prf_run_files. */
+int prf_run_script(struct prf_running *r, const struct prf_target *target,
+                   struct prf_error *err);
+
+/* The id of a program's results: node[ARGS]; NULL: no memory. */
+const char *prf_run_script_id(struct prf_running *r, const struct prf_target *target);
+
+/* Turn words that name programs into targets that are; add those of -m and -c. */
+int prf_run_find_scripts(struct prf_running *r, struct prf_error *err);
+
+/* Where the text report goes: standard output is a script's own. */
+FILE *prf_run_report(const struct prf_running *r);
+
+/* Add words as a shell would take them, with blanks between them. */
+void prf_run_quote(struct prf_strbuf *sb, char *const *words, size_t n);
 
 /* Count, store, print or keep a result; takes it over. */
 void prf_run_take_result(struct prf_running *r, struct prf_measured *measured);

@@ -162,7 +162,10 @@ prf_run_files(struct prf_running *r, struct prf_error *err)
 {
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < r->targets.n && !r->stop; i++) {
-        rc = files_run_one(r, &r->targets.items[i], err);
+        const struct prf_target *target = &r->targets.items[i];
+        r->for_script = target->kind != PRF_TARGET_CASES;
+        rc = r->for_script ? prf_run_script(r, target, err)
+                           : files_run_one(r, target, err);
         if (r->engine.greeted && (r->engine.imported || r->engine.file.cases != NULL)) {
             prf_choice_release(&r->choice);
             prf_engine_close(&r->engine);

@@ -54,7 +54,7 @@ words_classify(const struct prf_words *words, const char *word,
                const struct prf_profilers *known, struct prf_error *err)
 {
     bool profiler = prf_words_is_profiler(word, known);
-    if (words->n_targets > 0) {
+    if (words->n_targets > 0 || words->has_program) {
         return profiler || !prf_target_plausible(word);
     }
     if (profiler && !prf_target_plausible(word)) {
@@ -76,7 +76,14 @@ words_may_default(const struct prf_words *words, const struct prf_args *at,
             return false;
         }
     }
-    return words->n_targets > 0;
+    return words->n_targets > 0 || words->has_program;
+}
+
+static bool
+words_is_program(const struct prf_option *option)
+{
+    return option->name != NULL &&
+           (strcmp(option->name, "module") == 0 || strcmp(option->name, "code") == 0);
 }
 
 int
@@ -95,6 +102,7 @@ prf_words_read(int argc, char **argv, const struct prf_option_group *groups,
     }
     while ((rc = prf_args_next(&args, groups, &arg, err)) > 0) {
         if (rc == PRF_ARG_OPTION) {
+            out->has_program |= words_is_program(arg.option);
             rc = prf_layers_set(layers, PRF_LAYER_COMMAND, arg.group, arg.option,
                                 arg.text, target, err);
         } else {

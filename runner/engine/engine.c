@@ -146,8 +146,8 @@ prf_engine_start(struct prf_engine *engine, const struct prf_supervision *sv,
     return rc;
 }
 
-static int
-engine_init(struct prf_engine *engine, struct prf_error *err)
+int
+prf_engine_init(struct prf_engine *engine, struct prf_error *err)
 {
     const struct prf_supervision *sv = engine->sv;
     const struct prf_target *t = engine->target;
@@ -158,7 +158,10 @@ engine_init(struct prf_engine *engine, struct prf_error *err)
                              json_pack("{s:s, s:s, s:s, s:[s], s:s?, s:s?}", "type",
                                        "init", "executable", sv->executable,
                                        "package_dir", sv->package_dir, "argv",
-                                       t->path != NULL ? t->path : t->module, "path0",
+                                       t->path != NULL     ? t->path
+                                       : t->module != NULL ? t->module
+                                                           : "",
+                                       "path0",
                                        folder, "hash_seed", sv->hash_seed),
                              err);
     free(folder);
@@ -284,7 +287,7 @@ engine_do_import(struct prf_engine *engine, struct prf_error *err)
     char *output = NULL;
     json_t *answer = NULL;
     bool cut;
-    int rc = engine_init(engine, err);
+    int rc = prf_engine_init(engine, err);
     if (rc == 0 && !engine->sv->show_output) {
         rc = prf_scratch_file(engine->sv->scratch, "import", &output, err);
     }

@@ -110,6 +110,33 @@ judge_exit(struct prf_result *result, const struct prf_outcome *outcome)
                         judge_during(result));
 }
 
+/* A script may end as it likes. What Python printed last was recorded. */
+static void
+judge_script(struct prf_result *result, const struct prf_outcome *outcome)
+{
+    const char *raised = result->profile == NULL ? NULL : result->profile->reason;
+    char buf[32];
+    if (outcome->signal != 0 && raised == NULL) {
+        judge_signal(result, outcome);
+        return;
+    }
+    result->status = outcome->code == 0 ? PRF_STATUS_OK : PRF_STATUS_FAILED;
+    if (outcome->signal != 0) { /* Ctrl-C: an exception, then the signal again */
+        result->signal = prf_result_text(
+            result, "%s", prf_signal_name(outcome->signal, buf, sizeof buf));
+    }
+    if (outcome->code != 0) {
+        result->reason =
+            raised != NULL ? raised
+                           : prf_result_text(result, "exit code %d", outcome->code);
+    }
+    if (result->profile == NULL || result->profile->duration_ns < 0) {
+        prf_result_note(result, "the process ended%s (os._exit?): what the profiler "
+                                "adds at the end is missing",
+                        judge_during(result));
+    }
+}
+
 static void
 judge_recorded(struct prf_result *result, int status, const struct prf_outcome *outcome)
 {
@@ -137,6 +164,8 @@ prf_judge(struct prf_result *result, const struct prf_outcome *outcome)
         judge_recorded(result, status, outcome);
     } else if (outcome->timed_out) {
         judge_timeout(result, outcome);
+    } else if (outcome->is_script) {
+        judge_script(result, outcome);
     } else if (outcome->signal != 0) {
         judge_signal(result, outcome);
     } else {

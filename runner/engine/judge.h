@@ -14,6 +14,7 @@ struct prf_outcome {
     bool timed_out;   /* we ended it at the limit */
     bool worker_lost; /* the zygote ended, not (only) the case */
     bool valgrind;    /* it ran under valgrind */
+    bool is_script;   /* its exit code is its own: 0 is good */
     int64_t limit_ns;
     int n_left;        /* processes it left behind, killed */
     const char *fault; /* faulthandler's text, "" or NULL: none */

@@ -6,8 +6,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -19,7 +17,6 @@
 #include "gather.h"
 #include "interrupt.h"
 #include "path.h"
-#include "reader.h"
 #include "valgrind.h"
 
 #define SECOND_NS 1000000000
@@ -27,27 +24,23 @@
 #define ABORT_GRACE_NS (SECOND_NS / 2) /* for faulthandler to write where it hangs */
 #define KILL_GRACE_NS (5LL * SECOND_NS)
 
-struct run_files {
-    char *recording, *output, *fault;
-};
-
-static int
-run_files_make(struct prf_engine *engine, struct run_files *files,
-               struct prf_error *err)
+int
+prf_engine_files_make(const struct prf_supervision *sv, struct prf_engine_files *files,
+                      struct prf_error *err)
 {
-    struct prf_scratch *scratch = engine->sv->scratch;
+    struct prf_scratch *scratch = sv->scratch;
     int rc = prf_scratch_file(scratch, "rec", &files->recording, err);
     if (rc == 0) {
         rc = prf_scratch_file(scratch, "fault", &files->fault, err);
     }
-    if (rc == 0 && !engine->sv->show_output) {
+    if (rc == 0 && !sv->show_output) {
         rc = prf_scratch_file(scratch, "out", &files->output, err);
     }
     return rc;
 }
 
-static void
-run_files_remove(struct run_files *files)
+void
+prf_engine_files_remove(struct prf_engine_files *files)
 {
     char *const paths[] = {files->recording, files->output, files->fault};
     if (files->recording != NULL) {
@@ -188,56 +181,10 @@ run_await(struct run_wait *w, struct prf_error *err)
     }
 }
 
-/* The recording as the result's profile. One that nothing was written to is none. */
-static void
-run_read_recording(struct prf_measured *m, const char *path)
-{
-    struct prf_error err = {0};
-    struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd >= 0 && fstat(fd, &st) == 0 && st.st_size > 0) {
-        void *map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
-        if (map != MAP_FAILED) {
-            m->map = map;
-            m->map_size = (size_t)st.st_size;
-        }
-    }
-    if (fd >= 0) {
-        close(fd);
-    }
-    if (m->map == NULL) {
-        return;
-    }
-    if (prf_recording_parse_mapped(m->map, m->map_size, &m->result.profile, &err) < 0) {
-        m->result.profile = NULL;
-        prf_result_note(&m->result, "the recording cannot be read: %s", err.text);
-        return;
-    }
-    m->result.recording = m->map;
-    m->result.recording_size = prf_recording_size(m->map, m->map_size);
-    m->result.recording_mapped = true;
-}
-
-/* What was said about recordings of child processes that could not be taken in. */
-static void
-run_note_children(struct prf_measured *m, const struct prf_gathered *gathered,
-                  const struct prf_error *err)
-{
-    if (gathered->n_bad > 0) {
-        prf_result_note(&m->result,
-                        "%zu child process%s left no recording that can be read",
-                        gathered->n_bad, gathered->n_bad == 1 ? "" : "es");
-    }
-    if (err->code != 0) {
-        prf_result_note(&m->result, "recordings of child processes are lost: %s",
-                        err->text);
-    }
-}
-
 /* A recording that lacks its end because the disk is full looks as if the case had
    ended the process. */
 static void
-run_note_full_disk(struct prf_result *r, const struct run_files *files)
+run_note_full_disk(struct prf_result *r, const struct prf_engine_files *files)
 {
     struct statvfs fs;
     if (r->status == PRF_STATUS_CRASHED && r->signal == NULL &&
@@ -250,17 +197,13 @@ run_note_full_disk(struct prf_result *r, const struct run_files *files)
     }
 }
 
-static void
-run_finish(struct prf_measured *m, const struct run_files *files,
-           struct prf_outcome *outcome)
+void
+prf_engine_finish(struct prf_measured *m, const struct prf_engine_files *files,
+                  struct prf_outcome *outcome)
 {
     struct prf_result *r = &m->result;
-    struct prf_gathered gathered;
-    struct prf_error err = {0};
     bool cut;
-    (void)prf_gather_children(files->recording, &gathered, &err);
-    run_read_recording(m, files->recording);
-    run_note_children(m, &gathered, &err);
+    prf_measured_read(m, files->recording);
     outcome->fault = prf_captured_read(&r->arena, files->fault, &cut);
     prf_judge(r, outcome);
     run_note_full_disk(r, files);
@@ -271,7 +214,7 @@ run_finish(struct prf_measured *m, const struct run_files *files,
 }
 
 static json_t *
-run_message(const struct prf_item *item, const struct run_files *files, json_t *options,
+run_message(const struct prf_item *item, const struct prf_engine_files *files, json_t *options,
             bool inline_run)
 {
     return json_pack("{s:s, s:s, s:s, s:O, s:s, s:s?, s:s, s:b, s:n}", "type", "run",
@@ -285,7 +228,7 @@ static int
 engine_measure(struct prf_engine *engine, const struct prf_item *item, json_t *options,
                bool exec, struct prf_measured *out, struct prf_error *err)
 {
-    struct run_files files = {0};
+    struct prf_engine_files files = {0};
     struct prf_outcome outcome = {.code = -1,
                                   .limit_ns = engine->sv->timeout_ns,
                                   .valgrind = engine->valgrind != NULL};
@@ -296,7 +239,7 @@ engine_measure(struct prf_engine *engine, const struct prf_item *item, json_t *o
         .inline_run = exec || engine->sv->isolation == PRF_ISOLATION_NONE,
         .deadline_ns = prf_clock_ns() + FORK_LIMIT_NS,
     };
-    int rc = run_files_make(engine, &files, err);
+    int rc = prf_engine_files_make(engine->sv, &files, err);
     if (rc == 0) {
         out->result.started_ns = prf_wall_ns();
         rc = prf_worker_send(&engine->worker,
@@ -307,13 +250,26 @@ engine_measure(struct prf_engine *engine, const struct prf_item *item, json_t *o
         rc = run_await(&w, err);
     }
     if (rc == 0) {
-        run_finish(out, &files, &outcome);
+        prf_engine_finish(out, &files, &outcome);
     }
     if (engine->running && (exec || rc < 0)) {
         prf_engine_stop(engine, rc < 0 ? 0 : PRF_ENGINE_QUIT_NS);
     }
-    run_files_remove(&files);
+    prf_engine_files_remove(&files);
     return rc;
+}
+
+void
+prf_engine_describe(struct prf_result *r, const char *case_id,
+                    const struct prf_profiler *profiler, const json_t *options)
+{
+    char *text = json_dumps(options, JSON_COMPACT | JSON_SORT_KEYS);
+    r->case_id = prf_result_text(r, "%s", case_id);
+    r->profiler = prf_result_text(r, "%s", profiler->name);
+    r->options = prf_result_text(r, "%s", text == NULL ? "{}" : text);
+    r->started_ns = prf_wall_ns();
+    r->duration_ns = -1;
+    free(text);
 }
 
 /* What is known of a result before it runs. */
@@ -321,17 +277,11 @@ static void
 engine_describe(const struct prf_item *item, json_t *options, struct prf_result *r)
 {
     const struct prf_case *c = item->kase;
-    char *text = json_dumps(options, JSON_COMPACT | JSON_SORT_KEYS);
-    r->case_id = prf_result_text(r, "%s", c->id);
+    prf_engine_describe(r, c->id, item->profiler, options);
     r->case_hash = c->hash == NULL ? NULL : prf_result_text(r, "%s", c->hash);
     r->case_file = prf_result_text(r, "%s", c->file);
     r->case_line = c->line;
-    r->profiler = prf_result_text(r, "%s", item->profiler->name);
-    r->options = prf_result_text(r, "%s", text == NULL ? "{}" : text);
     r->budget = c->budget == NULL ? NULL : prf_result_text(r, "%s", c->budget);
-    r->started_ns = prf_wall_ns();
-    r->duration_ns = -1;
-    free(text);
 }
 
 /* A worker for the case could not be had although the file was imported before. */
@@ -413,16 +363,6 @@ prf_engine_run(struct prf_engine *engine, const struct prf_item *item, json_t *o
         prf_measured_release(out);
     }
     return rc;
-}
-
-void
-prf_measured_release(struct prf_measured *measured)
-{
-    prf_result_release(&measured->result);
-    if (measured->map != NULL) {
-        munmap(measured->map, measured->map_size);
-    }
-    *measured = (struct prf_measured){0};
 }
 
 void

@@ -12,6 +12,7 @@
 
 #include "describe.h"
 #include "judge.h"
+#include "measured.h"
 #include "plan.h"
 #include "result.h"
 #include "scratch.h"
@@ -68,19 +69,11 @@ int prf_engine_start(struct prf_engine *engine, const struct prf_supervision *sv
 int prf_engine_import(struct prf_engine *engine, const struct prf_target *target,
                       struct prf_error *err);
 
-/* A result and the recording it was read from. */
-struct prf_measured {
-    struct prf_result result;
-    void *map;
-    size_t map_size;
-};
-
 /* Run one item; `options` (borrowed, an object) are the profiler's. Starts another
    worker where the last one ended. PRF_EINTERRUPTED: the user stopped it, there is no
    result. */
 int prf_engine_run(struct prf_engine *engine, const struct prf_item *item,
                    json_t *options, struct prf_measured *out, struct prf_error *err);
-void prf_measured_release(struct prf_measured *measured);
 
 /* Stop the worker until the next run; what it said of itself and of the file stays. */
 void prf_engine_rest(struct prf_engine *engine);

@@ -12,6 +12,8 @@
 #include "strbuf.h"
 #include "suggest.h"
 
+#define CODE_NODE_MAX 40 /* characters of -c in a node id */
+
 static bool
 targets_ends_with(const char *text, const char *end)
 {
@@ -101,16 +103,8 @@ prf_target_folder(const char *word)
 }
 
 static struct prf_target *
-targets_entry(struct prf_targets *targets, const char *path, const char *module)
+targets_new(struct prf_targets *targets)
 {
-    for (size_t i = 0; i < targets->n; i++) {
-        struct prf_target *t = &targets->items[i];
-        const char *a = path != NULL ? path : module;
-        const char *b = path != NULL ? t->path : t->module;
-        if (b != NULL && strcmp(a, b) == 0) {
-            return t;
-        }
-    }
     struct prf_target *items =
         prf_arena_alloc(&targets->arena, (targets->n + 1) * sizeof *items);
     if (items == NULL) {
@@ -121,6 +115,20 @@ targets_entry(struct prf_targets *targets, const char *path, const char *module)
     }
     targets->items = items;
     return &items[targets->n++];
+}
+
+static struct prf_target *
+targets_entry(struct prf_targets *targets, const char *path, const char *module)
+{
+    for (size_t i = 0; i < targets->n; i++) {
+        struct prf_target *t = &targets->items[i];
+        const char *a = path != NULL ? path : module;
+        const char *b = path != NULL ? t->path : t->module;
+        if (t->kind == PRF_TARGET_CASES && b != NULL && strcmp(a, b) == 0) {
+            return t;
+        }
+    }
+    return targets_new(targets);
 }
 
 /* Part of a node id after "::"; `word` whole, for errors. */
@@ -334,7 +342,9 @@ targets_resolve(struct prf_targets *targets, const char *word, const char *base,
         rc = targets_fail_missing(base, err);
     }
     if (rc == 0) {
-        rc = targets_select(targets, t, word, rest, err);
+        t->given = prf_arena_strdup(&targets->arena, base);
+        rc = t->given == NULL ? prf_fail(err, PRF_ENOMEM, "out of memory")
+                              : targets_select(targets, t, word, rest, err);
     }
 out:
     free(module_file);
@@ -358,6 +368,85 @@ prf_targets_add(struct prf_targets *targets, const char *word, const char *root,
     int rc = targets_resolve(targets, word, base, rest, root, err);
     free(base);
     return rc;
+}
+
+/* "-c " and the beginning of the code, on one line. */
+static char *
+targets_code_node(const char *code)
+{
+    char *node = NULL;
+    size_t n = 0, n_chars = 0;
+    for (; code[n] != '\0' && n_chars < CODE_NODE_MAX; n++) {
+        n_chars += ((unsigned char)code[n + 1] & 0xC0) != 0x80;
+    }
+    if (asprintf(&node, "-c %.*s", (int)n, code) < 0) {
+        return NULL;
+    }
+    for (char *p = node; *p != '\0'; p++) {
+        *p = (unsigned char)*p < ' ' ? ' ' : *p;
+    }
+    return node;
+}
+
+static char *
+targets_script_node(enum prf_target_kind kind, const char *given, const char *path,
+                    const char *root)
+{
+    char *node = NULL;
+    if (kind == PRF_TARGET_SCRIPT) {
+        return prf_path_relative(path, root);
+    }
+    if (kind == PRF_TARGET_CODE) {
+        return targets_code_node(given);
+    }
+    return asprintf(&node, "-m %s", given) < 0 ? NULL : node;
+}
+
+int
+prf_targets_add_script(struct prf_targets *targets, enum prf_target_kind kind,
+                       const char *given, const char *root, struct prf_error *err)
+{
+    struct prf_arena *arena = &targets->arena;
+    if (kind == PRF_TARGET_SCRIPT && !prf_path_exists(given)) {
+        const char *colons = strstr(given, "::");
+        return colons == NULL
+                   ? targets_fail_missing(given, err)
+                   : prf_fail(err, PRF_EUSAGE,
+                              "'%s': a script is run as a whole; --script takes a file "
+                              "without '%s'",
+                              given, colons);
+    }
+    char *path = kind == PRF_TARGET_SCRIPT ? prf_path_absolute(given) : NULL;
+    char *node = targets_script_node(kind, given, path, root);
+    struct prf_target *t = targets_new(targets);
+    if (t != NULL) {
+        *t = (struct prf_target){
+            .kind = kind,
+            .given = prf_arena_strdup(arena, given),
+            .path = path == NULL ? NULL : prf_arena_strdup(arena, path),
+            .node = node == NULL ? NULL : prf_arena_strdup(arena, node),
+            .whole = true,
+        };
+    }
+    free(path);
+    free(node);
+    return t == NULL || t->node == NULL || t->given == NULL
+               ? prf_fail(err, PRF_ENOMEM, "out of memory")
+               : 0;
+}
+
+bool
+prf_target_may_be_script(const struct prf_target *target)
+{
+    char *text = NULL;
+    struct prf_error ignored = {0};
+    bool is_file = target->kind == PRF_TARGET_CASES && target->path != NULL &&
+                   target->module == NULL && target->whole && !target->listed &&
+                   target->n_selectors == 0;
+    bool maybe = is_file && prf_file_read(target->path, &text, NULL, &ignored) == 0 &&
+                 !(targets_imports(text) && strstr(text, "ProfilerCase") != NULL);
+    free(text);
+    return maybe;
 }
 
 void

@@ -18,7 +18,17 @@ struct prf_selector {
     const char *method;
 };
 
+/* A file or module of cases, or a program that is run as it is. */
+enum prf_target_kind {
+    PRF_TARGET_CASES,
+    PRF_TARGET_SCRIPT, /* a file, a folder or an archive with a __main__.py */
+    PRF_TARGET_MODULE, /* -m */
+    PRF_TARGET_CODE,   /* -c */
+};
+
 struct prf_target {
+    enum prf_target_kind kind;
+    const char *given; /* script: the path, module or code as the user gave it */
     const char *path;   /* absolute, NULL: only the module is known */
     const char *module; /* dotted, NULL: imported by path */
     const char *node;   /* start of the node ids: path relative to the root */
@@ -43,7 +53,16 @@ bool prf_target_plausible(const char *word);
    files, maybe none. */
 int prf_targets_add(struct prf_targets *targets, const char *word, const char *root,
                     struct prf_error *err);
+
+/* Add a program: its node is the file's, "-m MODULE" or "-c CODE" (the first 40
+   characters on one line). PRF_EUSAGE: there is no such file. */
+int prf_targets_add_script(struct prf_targets *targets, enum prf_target_kind kind,
+                           const char *given, const char *root, struct prf_error *err);
 void prf_targets_release(struct prf_targets *targets);
+
+/* A word is a whole file whose text does not say that it has cases: only its syntax
+   tree can tell whether it is a program. */
+bool prf_target_may_be_script(const struct prf_target *target);
 
 /* Is this case meant by the target? */
 bool prf_target_selects(const struct prf_target *target, const struct prf_case *kase);

@@ -85,7 +85,8 @@ prf_sink_code(struct prf_sink *sink, const char *file, const char *name,
 void
 prf_sink_sample(struct prf_rows *samples, uint32_t metric, uint32_t flags, double value)
 {
-    struct prf_rec_sample *row = prf_rows_add(samples);
+    bool muted = metric < 64 && (samples->sink->muted >> metric & 1);
+    struct prf_rec_sample *row = muted ? NULL : prf_rows_add(samples);
     if (row != NULL) {
         *row =
             (struct prf_rec_sample){.metric = metric, .flags = flags, .value = value};

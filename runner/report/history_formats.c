@@ -43,19 +43,7 @@ prf_history_format_find(const char *name, const char *file,
             return 0;
         }
     }
-    const char *near = prf_suggest(name, names, n);
-    if (near != NULL) {
-        return prf_fail(err, PRF_EUSAGE, "no format '%s', did you mean '%s'?", name,
-                        near);
-    }
-    struct prf_strbuf list = PRF_STRBUF_INIT;
-    for (size_t i = 0; i < n; i++) {
-        prf_strbuf_addf(&list, "%s%s", i > 0 ? ", " : "", names[i]);
-    }
-    prf_fail(err, PRF_EUSAGE, "no format '%s'; there are: %s", name,
-             prf_strbuf_text(&list));
-    prf_strbuf_release(&list);
-    return PRF_EUSAGE;
+    return prf_suggest_fail("format", name, names, n, err);
 }
 
 const char *

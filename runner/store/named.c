@@ -115,7 +115,7 @@ prf_sqlite_dirty_trees(struct prf_store *store, size_t max, struct prf_arena *ar
     if (*out != NULL) {
         rc = prf_sql_prepare(s, sql, NULL, 0, &l.statement, err);
     }
-    while (rc >= 0 && !l.failed && *n < max &&
+    while (rc >= 0 && *out != NULL && !l.failed && *n < max &&
            (rc = prf_sql_step(s, l.statement, err)) == 1) {
         const char *tree = (const char *)sqlite3_column_text(l.statement, 0);
         if (tree != NULL && !named_has_tree(*out, *n, tree)) {

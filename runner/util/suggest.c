@@ -4,6 +4,8 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "strbuf.h"
+
 #define WORD_MAX 64u
 
 static char
@@ -67,4 +69,23 @@ prf_suggest(const char *word, const char *const *candidates, size_t n)
         }
     }
     return best;
+}
+
+int
+prf_suggest_fail(const char *kind, const char *word, const char *const *candidates,
+                 size_t n, struct prf_error *err)
+{
+    const char *near = prf_suggest(word, candidates, n);
+    if (near != NULL) {
+        return prf_fail(err, PRF_EUSAGE, "no %s '%s', did you mean '%s'?", kind, word,
+                        near);
+    }
+    struct prf_strbuf list = PRF_STRBUF_INIT;
+    for (size_t i = 0; i < n; i++) {
+        prf_strbuf_addf(&list, "%s%s", i > 0 ? ", " : "", candidates[i]);
+    }
+    prf_fail(err, PRF_EUSAGE, "no %s '%s'; there are: %s", kind, word,
+             prf_strbuf_text(&list));
+    prf_strbuf_release(&list);
+    return PRF_EUSAGE;
 }

@@ -143,11 +143,12 @@ life_leave_fork(struct life *l)
 
 /* ---- before ---- */
 
-static int
-life_set_options(struct life *l, const json_t *options, struct prf_error *err)
+int
+prf_life_set_options(const struct prf_backend *backend, void *state,
+                     const json_t *options, struct prf_error *err)
 {
-    const struct prf_option *table = l->backend->options;
-    int rc = prf_options_defaults(table, l->state, err);
+    const struct prf_option *table = backend->options;
+    int rc = prf_options_defaults(table, state, err);
     const char *name;
     json_t *value;
     json_object_foreach((json_t *)options, name, value)
@@ -156,7 +157,7 @@ life_set_options(struct life *l, const json_t *options, struct prf_error *err)
         for (size_t i = 0; i < n && rc == 0; i++) {
             const json_t *text =
                 json_is_array(value) ? json_array_get(value, i) : value;
-            rc = prf_options_set(table, name, json_string_value(text), l->state, err);
+            rc = prf_options_set(table, name, json_string_value(text), state, err);
         }
     }
     return rc;
@@ -178,7 +179,7 @@ life_open_backend(struct life *l, const char *profiler, const json_t *options,
     } else if (cls != NULL) {
         rc = prf_adapter_create(l->state, profiler, cls, options, err);
     } else {
-        rc = life_set_options(l, options, err);
+        rc = prf_life_set_options(l->backend, l->state, options, err);
     }
     Py_XDECREF(cls);
     prf_sink_schema(l->sink, l->backend->metrics);

@@ -25,6 +25,7 @@
 #include "interp.h"
 #include "lifecycle.h"
 #include "pyerr.h"
+#include "script.h"
 #include "threads.h"
 #include "writer.h"
 
@@ -64,8 +65,8 @@ order_redirect(const char *path, int flags, int fd)
 }
 
 /* Python prints where it was when a fatal signal comes. */
-static void
-order_watch_faults(const char *path)
+void
+prf_zygote_watch_faults(const char *path)
 {
     int low =
         path == NULL ? -1 : open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
@@ -138,7 +139,7 @@ zygote_child(struct zygote *z, const struct order *o, pid_t parent)
         order_redirect(o->output, O_WRONLY | O_CREAT | O_APPEND, 1);
         order_redirect(o->output, O_WRONLY | O_CREAT | O_APPEND, 2);
     }
-    order_watch_faults(o->fault);
+    prf_zygote_watch_faults(o->fault);
     order_set_affinity(o->affinity);
     order_run(o);
     _exit(0);
@@ -226,7 +227,7 @@ zygote_run_inline(struct zygote *z, const struct order *o, struct prf_error *err
         order_redirect(o->output, O_WRONLY | O_CREAT | O_APPEND, 1);
         order_redirect(o->output, O_WRONLY | O_CREAT | O_APPEND, 2);
     }
-    order_watch_faults(o->fault);
+    prf_zygote_watch_faults(o->fault);
     order_set_affinity(o->affinity);
     order_run(o);
     for (int fd = 0; fd < 3; fd++) {
@@ -303,6 +304,13 @@ zygote_import(struct zygote *z, const json_t *request, struct prf_error *err)
     return prf_control_send(z->control, answer, err);
 }
 
+static int
+zygote_inspect(struct zygote *z, const json_t *request, struct prf_error *err)
+{
+    json_t *answer = prf_script_inspect(request, err);
+    return answer == NULL ? err->code : prf_control_send(z->control, answer, err);
+}
+
 /* The extension module in sys.modules: an embedded plugin is on no import path. */
 static int
 zygote_add_module(void)
@@ -363,6 +371,12 @@ zygote_answer(struct zygote *z, const json_t *request, bool *quit,
     }
     if (strcmp(type, "run") == 0) {
         return zygote_run(z, request, err);
+    }
+    if (strcmp(type, "inspect") == 0) {
+        return zygote_inspect(z, request, err);
+    }
+    if (strcmp(type, "script") == 0) {
+        return prf_script_run(z->control, request, err);
     }
     return prf_fail(err, PRF_EPROTOCOL, "unknown message '%s'", type);
 }

@@ -7,4 +7,8 @@
    Returns the exit code of the process. */
 int prf_zygote_serve(int control, const char *host);
 
+/* Python writes to the file at `path` where it was when a fatal signal came; NULL: not.
+   Needs the GIL. */
+void prf_zygote_watch_faults(const char *path);
+
 #endif

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
-COMMANDS = ["run", "list", "profilers", "show", "export", "compare", "history", "sweep", "bisect", "init",
+COMMANDS = ["run", "list", "profilers", "show", "export", "compare", "history", "sweep", "bisect", "import", "init",
             "doctor"]
 PROFILERS = ["passthrough", "stopwatch", "call", "tracemalloc", "memory-line", "memory-time",
              "callgraph", "tracer", "line", "sampling", "instructions"]
