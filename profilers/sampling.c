@@ -62,31 +62,35 @@ sampling_outer(struct sampling *st)
     return node;
 }
 
+/* The function called from the node; that node itself where the function is filtered
+   out, NULL: no memory. */
+static struct prf_calltree_node *
+sampling_callee(struct sampling *st, struct prf_calltree_node *node, PyCodeObject *code)
+{
+    uint32_t id = prf_codes_add_python(&st->codes, code);
+    if (id == PRF_CODE_SKIPPED) {
+        return node;
+    }
+    return id != 0 ? sampling_child(st, node, code, id) : NULL;
+}
+
 static void
 sampling_take(void *user, const struct prf_sampler_entry *entry)
 {
     struct sampling *st = user;
-    struct prf_calltree_node *node = &st->tree.root;
-    if (entry->truncated) {
-        st->n_truncated++;
-        node = sampling_outer(st);
-    }
+    struct prf_calltree_node *node =
+        entry->truncated ? sampling_outer(st) : &st->tree.root;
+    st->n_truncated += entry->truncated;
     for (uint32_t i = entry->n; i-- > 0 && node != NULL;) {
-        PyCodeObject *code = entry->frames[i].code;
-        uint32_t id = prf_codes_add_python(&st->codes, code);
-        if (id == 0) {
-            node = NULL;
-        } else if (id != PRF_CODE_SKIPPED) {
-            node = sampling_child(st, node, code, id);
-        }
+        node = sampling_callee(st, node, entry->frames[i].code);
     }
-    if (node == NULL) {
+    if (node != NULL) {
+        st->n_samples++;
+        node->row->calls++;
+        node->row->own_ticks += (int64_t)entry->weight_ns;
+    } else {
         st->n_unplaced++;
-        return;
     }
-    st->n_samples++;
-    node->row->calls++;
-    node->row->own_ticks += (int64_t)entry->weight_ns;
 }
 
 /* ---- the backend ---- */

@@ -34,11 +34,13 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #define SAMPLER_STACK ((size_t)256 << 10) /* address space; some pages are touched */
 #define SAMPLER_WORDS ((size_t)4 << 20)   /* 32 MB of address space */
 #define SAMPLER_THREADS 1024u             /* told apart at one time; a power of two */
+#define SAMPLER_PROBES 64u                /* slots that a thread may have */
 #define SAMPLER_DRAIN_NS 100000000u       /* what a crash may lose */
 #define SAMPLER_CROWDED 50u               /* percent of the ring: take the GIL */
 #define SAMPLER_PATIENCE 8u               /* ticks until a signal is given up */
@@ -115,9 +117,9 @@ sampler_take(struct sampler_thread *thread, PyThreadState *tstate)
 static void
 sampler_handler(int signal, siginfo_t *info, void *context)
 {
-    (void)signal;
-    (void)context;
+    const ucontext_t *interrupted = context;
     int saved_errno = errno;
+    (void)signal;
     atomic_fetch_add(&the.n_handling, 1);
     bool is_timer = info->si_code == SI_TIMER;
     if (is_timer || info->si_code == SI_QUEUE) {
@@ -128,8 +130,10 @@ sampler_handler(int signal, siginfo_t *info, void *context)
                              the.config.interval_ns * (uint64_t)(1 + info->si_overrun));
         }
         PyThreadState *tstate = PyGILState_GetThisThreadState();
+        /* A fault while its signal is blocked cannot be caught. */
         if (atomic_load(&the.active) && tstate != NULL &&
-            tstate->interp == the.interp) {
+            tstate->interp == the.interp &&
+            sigismember(&interrupted->uc_sigmask, SIGSEGV) == 0) {
             sampler_take(thread, tstate);
         }
         atomic_store(&thread->asked, false);
@@ -237,26 +241,45 @@ sampler_arm(struct sampler_thread *thread)
     }
 }
 
+/* A thread that was not seen before gets the slot. */
+static void
+sampler_adopt(struct sampler_thread *thread, const PyThreadState *tstate)
+{
+    sampler_disarm(thread);
+    thread->id = tstate->id;
+    thread->tid = (pid_t)tstate->native_thread_id;
+    thread->n_asked = 0;
+    atomic_store(&thread->asked, false);
+    atomic_store(&thread->owed_ns, 0);
+    if (the.config.mode == PRF_SAMPLER_CPU) {
+        /* What a new one has used until it was seen is its own. */
+        atomic_store(&thread->owed_ns,
+                     the.n_ticks > 0 ? sampler_cpu_ns(thread->tid) : 0);
+        sampler_arm(thread);
+    }
+}
+
+/* The thread's slot, or NULL: there are too many. */
 static struct sampler_thread *
 sampler_find(const PyThreadState *tstate)
 {
-    struct sampler_thread *thread = &the.threads[tstate->id & (SAMPLER_THREADS - 1)];
-    if (thread->id != tstate->id || thread->tid != (pid_t)tstate->native_thread_id) {
-        sampler_disarm(thread);
-        thread->id = tstate->id;
-        thread->tid = (pid_t)tstate->native_thread_id;
-        thread->n_asked = 0;
-        atomic_store(&thread->asked, false);
-        atomic_store(&thread->owed_ns, 0);
-        if (the.config.mode == PRF_SAMPLER_CPU) {
-            /* What a new one has used until it was seen is its own. */
-            atomic_store(&thread->owed_ns,
-                         the.n_ticks > 0 ? sampler_cpu_ns(thread->tid) : 0);
-            sampler_arm(thread);
+    struct sampler_thread *free_one = NULL;
+    for (unsigned i = 0; i < SAMPLER_PROBES; i++) {
+        struct sampler_thread *thread =
+            &the.threads[(tstate->id + i) & (SAMPLER_THREADS - 1)];
+        if (thread->id == tstate->id &&
+            thread->tid == (pid_t)tstate->native_thread_id) {
+            thread->n_seen = the.n_ticks;
+            return thread;
         }
+        bool is_free = thread->id == 0 || thread->n_seen + 1 < the.n_ticks;
+        free_one = free_one == NULL && is_free ? thread : free_one;
     }
-    thread->n_seen = the.n_ticks;
-    return thread;
+    if (free_one != NULL) {
+        sampler_adopt(free_one, tstate);
+        free_one->n_seen = the.n_ticks;
+    }
+    return free_one;
 }
 
 /* Have the thread read its own stack. */
@@ -306,6 +329,7 @@ sampler_tick_thread(struct sampler_thread *thread, PyThreadState *tstate,
 static void
 sampler_tick(uint64_t elapsed_ns)
 {
+    prf_sampler_guard_renew();
     PRF_THREADS_LOCK();
     PyThreadState *tstate = PyInterpreterState_ThreadHead(the.interp);
     for (; tstate != NULL; tstate = PyThreadState_Next(tstate)) {
@@ -314,7 +338,12 @@ sampler_tick(uint64_t elapsed_ns)
             (the.config.this_thread_only && tid != the.base_tid)) {
             continue;
         }
-        sampler_tick_thread(sampler_find(tstate), tstate, elapsed_ns);
+        struct sampler_thread *thread = sampler_find(tstate);
+        if (thread != NULL) {
+            sampler_tick_thread(thread, tstate, elapsed_ns);
+        } else {
+            atomic_fetch_add_explicit(&the.n_full, 1, memory_order_relaxed);
+        }
     }
     PRF_THREADS_UNLOCK();
     for (unsigned i = 0; i < SAMPLER_THREADS; i++) {
@@ -511,6 +540,7 @@ sampler_forked(void)
         sampler_restore_type();
         prf_sampler_guard_stop();
         sigaction(the.signal, &the.before, NULL);
+        the.config.user = NULL;
     }
 }
 

@@ -32,22 +32,22 @@ static _Thread_local sigjmp_buf *volatile stack_guard
     __attribute__((tls_model("initial-exec")));
 
 static const int stack_signals[] = {SIGSEGV, SIGBUS};
-static struct sigaction stack_before[2];
+static struct sigaction stack_before[2]; /* the handlers below ours */
+static struct sigaction stack_later[2];  /* those that were put over ours since */
 static atomic_bool stack_is_guarding;
 
 /* ---- faults ---- */
 
 static void
-stack_pass_on(int signal, siginfo_t *info, void *context)
+stack_pass_on(int signal, siginfo_t *info, void *context, const struct sigaction *to)
 {
-    const struct sigaction *before = &stack_before[signal == SIGBUS];
-    if ((before->sa_flags & SA_SIGINFO) != 0) {
-        before->sa_sigaction(signal, info, context);
-    } else if (before->sa_handler != SIG_DFL && before->sa_handler != SIG_IGN) {
-        before->sa_handler(signal);
+    if ((to->sa_flags & SA_SIGINFO) != 0) {
+        to->sa_sigaction(signal, info, context);
+    } else if (to->sa_handler != SIG_DFL && to->sa_handler != SIG_IGN) {
+        to->sa_handler(signal);
     } else {
         /* The instruction faults again, or the signal comes again, without us. */
-        sigaction(signal, before, NULL);
+        sigaction(signal, to, NULL);
         if (info->si_code <= 0) {
             raise(signal);
         }
@@ -55,39 +55,78 @@ stack_pass_on(int signal, siginfo_t *info, void *context)
 }
 
 static void
-stack_fault(int signal, siginfo_t *info, void *context)
+stack_catch(const siginfo_t *info)
 {
     sigjmp_buf *guard = stack_guard;
     if (guard != NULL && info->si_code > 0) {
         stack_guard = NULL;
         siglongjmp(*guard, 1);
     }
-    stack_pass_on(signal, info, context);
+}
+
+static void
+stack_fault(int signal, siginfo_t *info, void *context)
+{
+    stack_catch(info);
+    stack_pass_on(signal, info, context, &stack_before[signal == SIGBUS]);
+}
+
+/* Ours, put over a handler that came after stack_fault (faulthandler.enable()). When
+   its owner takes that one back, stack_fault is the handler again: so the two differ.
+ */
+static void
+stack_fault_later(int signal, siginfo_t *info, void *context)
+{
+    stack_catch(info);
+    stack_pass_on(signal, info, context, &stack_later[signal == SIGBUS]);
+}
+
+static bool
+stack_is(const struct sigaction *action, void (*handler)(int, siginfo_t *, void *))
+{
+    return (action->sa_flags & SA_SIGINFO) != 0 && action->sa_sigaction == handler;
 }
 
 static bool
 stack_is_ours(const struct sigaction *action)
 {
-    return (action->sa_flags & SA_SIGINFO) != 0 && action->sa_sigaction == stack_fault;
+    return stack_is(action, stack_fault) || stack_is(action, stack_fault_later);
+}
+
+/* SA_NODEFER: the handler is left by a jump that restores no mask. */
+static int
+stack_install(int i, void (*handler)(int, siginfo_t *, void *), struct sigaction *below)
+{
+    const struct sigaction action = {.sa_sigaction = handler,
+                                     .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
+    return sigaction(stack_signals[i], &action, below);
 }
 
 int
 prf_sampler_guard_start(struct prf_error *err)
 {
-    /* SA_NODEFER: the handler is left by a jump that restores no mask. */
-    struct sigaction action = {.sa_sigaction = stack_fault,
-                               .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
     for (int i = 0; i < 2; i++) {
         struct sigaction now;
-        if (sigaction(stack_signals[i], NULL, &now) == 0 && stack_is_ours(&now)) {
-            continue;
-        }
-        if (sigaction(stack_signals[i], &action, &stack_before[i]) < 0) {
+        if (sigaction(stack_signals[i], NULL, &now) < 0 ||
+            (!stack_is_ours(&now) &&
+             stack_install(i, stack_fault, &stack_before[i]) < 0)) {
             return prf_fail(err, PRF_EIO, "cannot catch faults: %s", strerror(errno));
         }
     }
     atomic_store(&stack_is_guarding, true);
     return 0;
+}
+
+void
+prf_sampler_guard_renew(void)
+{
+    for (int i = 0; i < 2 && atomic_load(&stack_is_guarding); i++) {
+        struct sigaction now;
+        if (sigaction(stack_signals[i], NULL, &now) == 0 && !stack_is_ours(&now)) {
+            stack_later[i] = now;
+            stack_install(i, stack_fault_later, NULL);
+        }
+    }
 }
 
 void
@@ -98,10 +137,23 @@ prf_sampler_guard_stop(void)
     }
     for (int i = 0; i < 2; i++) {
         struct sigaction now;
-        if (sigaction(stack_signals[i], NULL, &now) == 0 && stack_is_ours(&now)) {
+        if (sigaction(stack_signals[i], NULL, &now) < 0) {
+            continue;
+        }
+        if (stack_is(&now, stack_fault)) {
             sigaction(stack_signals[i], &stack_before[i], NULL);
+        } else if (stack_is(&now, stack_fault_later)) {
+            sigaction(stack_signals[i], &stack_later[i], NULL);
         }
     }
+}
+
+/* Nobody has put a handler over ours. */
+static bool
+stack_is_guarded(void)
+{
+    struct sigaction now;
+    return sigaction(SIGSEGV, NULL, &now) == 0 && stack_is_ours(&now);
 }
 
 /* ---- frames ---- */
@@ -163,6 +215,9 @@ prf_sampler_stack_read(PyThreadState *tstate, const struct prf_sampler_request *
     struct prf_sampler_entry *volatile entry = NULL;
     volatile uint32_t n_reserved = 0;
     sigjmp_buf guard;
+    if (!stack_is_guarded()) {
+        return PRF_SAMPLER_TORN;
+    }
     if (sigsetjmp(guard, 0) != 0) {
         if (entry != NULL) {
             prf_sampler_ring_publish(entry, n_reserved, PRF_SAMPLER_SKIP);

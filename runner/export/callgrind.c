@@ -55,7 +55,7 @@ callgrind_put_calls(struct callgrind_file *file, uint32_t caller, size_t *next)
 {
     const struct prf_profile *p = file->profile;
     struct prf_call_index at;
-    bool known = prf_call_index(&p->edges, &at);
+    bool known = prf_cost_index(&p->edges, &at);
     for (; *next < p->edges.n && p->edges.keys[file->edges[*next]].code == caller;
          ++*next) {
         uint32_t edge = file->edges[*next], callee = p->edges.keys[edge].other;
@@ -77,7 +77,7 @@ callgrind_sum(struct callgrind_file *file)
     const struct prf_table *sites = &file->profile->sites;
     struct prf_call_index at;
     int64_t total = 0;
-    bool known = prf_call_index(sites, &at);
+    bool known = prf_cost_index(sites, &at);
     for (size_t i = 0; known && i < sites->n; i++) {
         int64_t own = sites->values[i * sites->n_columns + (size_t)at.own];
         uint32_t code = sites->keys[i].code;

@@ -56,6 +56,30 @@ prf_call_index(const struct prf_table *table, struct prf_call_index *out)
     return true;
 }
 
+/* Where samples were counted they stand for calls: how often a function was seen. */
+static int
+exporters_column(const struct prf_table *table, const char *name)
+{
+    int at = prf_column_find(table->columns, table->n_columns, name);
+    bool is_calls = strcmp(name, "calls") == 0 || strcmp(name, "primitive_calls") == 0;
+    return at >= 0 || !is_calls ? at
+                                : prf_column_find(table->columns, table->n_columns,
+                                                  "cumulative_samples_count");
+}
+
+bool
+prf_cost_index(const struct prf_table *table, struct prf_call_index *out)
+{
+    int *const fields[] = {&out->calls, &out->primitive, &out->own, &out->cumulative};
+    for (size_t i = 0; prf_call_columns[i] != NULL; i++) {
+        *fields[i] = exporters_column(table, prf_call_columns[i]);
+        if (*fields[i] < 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 int
 prf_stack_column(const struct prf_tree *tree)
 {
@@ -130,7 +154,7 @@ exporters_missing_columns(const struct prf_exporter *exporter,
 {
     const struct prf_table *sites = &result->profile->sites;
     for (const char *const *c = exporter->columns; c != NULL && *c != NULL; c++) {
-        if (prf_column_find(sites->columns, sites->n_columns, *c) < 0) {
+        if (exporters_column(sites, *c) < 0) {
             prf_strbuf_addf(missing, "%s%s", missing->len > 0 ? ", " : "", *c);
         }
     }

@@ -31,6 +31,10 @@ struct prf_call_index {
 };
 bool prf_call_index(const struct prf_table *table, struct prf_call_index *out);
 
+/* The same for formats to which calls are a number beside the times: of a sampled
+   profile it is that of the samples. */
+bool prf_cost_index(const struct prf_table *table, struct prf_call_index *out);
+
 /* Column of the tree that stack formats weigh by: own time, else the first amount that
    is no count, else the first. -1: the tree has none. */
 int prf_stack_column(const struct prf_tree *tree);

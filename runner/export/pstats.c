@@ -178,7 +178,7 @@ pstats_sum_sites(struct pstats_file *file)
 {
     const struct prf_table *sites = &file->profile->sites;
     struct prf_call_index at;
-    if (!prf_call_index(sites, &at)) {
+    if (!prf_cost_index(sites, &at)) {
         return;
     }
     for (size_t i = 0; i < sites->n; i++) {
@@ -213,7 +213,7 @@ pstats_put_callers(struct pstats_file *file, uint32_t group, size_t *next)
 {
     const struct prf_table *edges = &file->profile->edges;
     struct prf_call_index at;
-    bool known = prf_call_index(edges, &at);
+    bool known = prf_cost_index(edges, &at);
     putc('{', file->out);
     while (known && *next < file->n_edges &&
            file->group[edges->keys[file->edges[*next]].other] == group) {

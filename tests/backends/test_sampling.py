@@ -51,9 +51,11 @@ def taken(recording):
 
 
 def assert_share(found_ns, all_ns, share, n):
-    """Is `found_ns` of `all_ns` the share, as far as n samples can tell?"""
+    """Is `found_ns` of `all_ns` the share, as far as n samples, one a millisecond, can tell?
+    Time that came late to a sample, on a busy machine, may have come to a wrong one."""
     deviation = math.sqrt(share * (1 - share) / n)
-    assert abs(found_ns / all_ns - share) <= 6 * deviation + 2 / n, (found_ns, all_ns, share, n)
+    late = max(0, 1 - n * 1e6 / all_ns)
+    assert abs(found_ns / all_ns - share) <= 6 * deviation + late, (found_ns, all_ns, share, n)
 
 
 class Parts:
@@ -78,7 +80,7 @@ class Parts:
         self.timed("small", 0.001)
 
     def __call__(self):
-        for _ in range(40):
+        for _ in range(60):
             self.large()
             self.medium()
             self.small()
@@ -87,7 +89,7 @@ class Parts:
 @pytest.mark.parametrize("wait", [spin, time.sleep], ids=["work", "sleep"])
 def test_shares_of_the_wall_clock(wait):
     parts = Parts(wait)
-    _, recording = profile("sampling", parts, FAST)
+    _, recording = profile("sampling", parts, {"rate": "1000"})
     found, total = cumulative(recording), sum(parts.took.values())
     assert recording["lost"] == 0
     for name, took in parts.took.items():
@@ -335,9 +337,11 @@ def test_code_dies_in_the_end():
 
 
 def caught():
-    """The signals that have a handler, as the kernel knows them."""
+    """The signals that have a handler, as the kernel knows them; without the two of the C
+    library's threads, which come with the first one."""
     with open("/proc/self/status") as status:
-        return next(line for line in status if line.startswith("SigCgt"))
+        mask = next(line for line in status if line.startswith("SigCgt")).split()[1]
+    return {n + 1 for n in range(64) if int(mask, 16) >> n & 1} - {32, 33}
 
 
 def test_handlers_are_as_before():
@@ -400,7 +404,9 @@ def in_child(code, *arguments):
     here = os.path.dirname(os.path.abspath(__file__))
     source = ("import sys\nsys.path.insert(0, sys.argv[1])\n"
               "from test_sampling import *\n" + textwrap.dedent(code))
+    options = os.environ.get("ASAN_OPTIONS", "") + ":handle_segv=0:use_sigaltstack=0"
     return subprocess.run([sys.executable, "-c", source, here, *arguments],
+                          env={**os.environ, "ASAN_OPTIONS": options},
                           capture_output=True, text=True, timeout=60)
 
 
@@ -429,14 +435,48 @@ def test_a_signal_that_kills():
     assert done.returncode == -signal.SIGSEGV
 
 
-def test_the_program_catches_faults_itself():
-    def body():
-        faulthandler.enable()
-        spin(LONG)
-        faulthandler.disable()
+def test_faulthandler_comes_and_goes():
+    """It takes the place of our handler, and gives it back."""
+    done = in_child("""
+        before = caught()
+        def body():
+            faulthandler.enable()
+            churn(LONG)
+            faulthandler.disable()
+            churn(LONG)
+        _, recording = profile("sampling", body, {"rate": "10000"})
+        assert cumulative(recording)["churn"] > 0
+        print(caught() == before)
+        """)
+    assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr
 
-    _, recording = profile("sampling", body, FAST)
-    assert rows(recording)["spin"] > 0
+
+def test_a_crash_after_faulthandler_came():
+    done = in_child("""
+        def body():
+            faulthandler.enable()
+            spin(0.05)
+            faulthandler._sigsegv()
+        profile("sampling", body, FAST)
+        """)
+    assert done.returncode == -signal.SIGSEGV
+    assert "Fatal Python error: Segmentation fault" in done.stderr
+
+
+@pytest.mark.parametrize("stays", [True, False])
+def test_a_crash_after_the_end(stays):
+    done = in_child(f"""
+        import ctypes
+        def body():
+            faulthandler.enable()
+            spin(0.05)
+            if not {stays}:
+                faulthandler.disable()
+        profile("sampling", body, FAST)
+        ctypes.string_at(8)
+        """)
+    assert done.returncode == -signal.SIGSEGV
+    assert ("Segmentation fault" in done.stderr) == stays
 
 
 # ---- processes ----
