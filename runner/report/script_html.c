@@ -335,7 +335,12 @@ page_source(FILE *out, const struct prf_script_report *report)
         return;
     }
     const struct prf_script_earlier *before = &c->earlier[c->source_before];
-    fputs("<p>The source was changed since the run before (", out);
+    fputs("<p>The source was changed since the run before", out);
+    if (before->commit == NULL && report->run->commit.id == NULL) {
+        fputs(".</p>\n", out);
+        return;
+    }
+    fputs(" (", out);
     page_put_commit(out, before->commit, before->dirty);
     fputs(", now ", out);
     page_put_commit(out, report->run->commit.id, report->run->commit.dirty);

@@ -291,7 +291,12 @@ script_put_source(const struct script_text *t)
         return;
     }
     const struct prf_script_earlier *before = &c->earlier[c->source_before];
-    fputs("  the source was changed since the run before (", t->out);
+    fputs("  the source was changed since the run before", t->out);
+    if (before->commit == NULL && now->id == NULL) {
+        fputc('\n', t->out);
+        return;
+    }
+    fputs(" (", t->out);
     script_put_commit(t, before->commit, before->dirty);
     fputs(", now ", t->out);
     script_put_commit(t, now->id, now->dirty);
