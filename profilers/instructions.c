@@ -112,7 +112,10 @@ static int
 instructions_open(void *state, const struct prf_session *session, struct prf_error *err)
 {
     struct instructions *st = state;
-    (void)session;
+    if (session->is_script) { /* executed once */
+        st->warmup = 0;
+        st->rounds = 1;
+    }
     st->prefix = getenv(PRF_VALGRIND_OUT);
     st->pid = getpid();
     st->n_before = instructions_n_files;

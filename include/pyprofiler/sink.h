@@ -48,7 +48,7 @@ struct prf_sink {
     struct prf_extent open[16]; /* indexed by kind; records only */
     uint32_t n_codes, n_threads, n_snapshots;
     double ns_per_tick; /* of the clock that the process uses, see hooks/clock.h */
-    uint64_t muted; /* bit i: samples of the metric with index i are not recorded */
+    uint64_t muted;     /* bit i: samples of the metric with index i are not recorded */
 };
 
 /* A table that grows in the sink: its rows are zeroed and keep their address. */

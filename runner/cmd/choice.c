@@ -58,7 +58,8 @@ choice_add_names(struct prf_choice *choice, const struct prf_choice_request *req
                  struct prf_error *err)
 {
     const char *word = request->words->profilers;
-    const char *standard = request->standard == NULL ? CHOICE_DEFAULT : request->standard;
+    const char *standard =
+        request->standard == NULL ? CHOICE_DEFAULT : request->standard;
     int rc = 0;
     for (word = word == NULL ? standard : word; rc == 0 && *word != '\0';) {
         char name[128];

@@ -150,9 +150,10 @@ measuring_read_words(struct prf_measuring_words *w,
     r->may_default = true;
     int rc = prf_run_begin(r, &prf_cmd_run, request->argc + 1, argv, err);
     if (rc == 0 && r->has_script) {
-        rc = prf_fail(err, PRF_EUSAGE,
-                      "a script cannot be measured here, only cases can; pyprofiler-run "
-                      "runs it, and compares with its runs before");
+        rc =
+            prf_fail(err, PRF_EUSAGE,
+                     "a script cannot be measured here, only cases can; pyprofiler-run "
+                     "runs it, and compares with its runs before");
     }
     if (rc == 0) {
         rc = measuring_check_options(&r->options, err);

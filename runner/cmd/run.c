@@ -12,6 +12,7 @@
 
 #include <pyprofiler/version.h>
 
+#include "captured.h"
 #include "command.h"
 #include "comparison.h"
 #include "config.h"
@@ -133,7 +134,7 @@ run_quoted_command(struct prf_arena *arena, int argc, char **argv)
     struct prf_strbuf sb = PRF_STRBUF_INIT;
     prf_strbuf_adds(&sb, argc > 1 ? "pyprofiler-run " : "pyprofiler-run");
     prf_run_quote(&sb, argv + 1, argc > 1 ? (size_t)argc - 1 : 0);
-    const char *text = prf_arena_strdup(arena, prf_strbuf_text(&sb));
+    const char *text = prf_captured_text(arena, prf_strbuf_text(&sb), sb.len);
     prf_strbuf_release(&sb);
     return text;
 }
@@ -577,7 +578,8 @@ run_names_target(const struct prf_running *r, int argc, char **argv)
     int rc;
     while ((rc = prf_args_next(&args, r->groups, &arg, &ignored)) != PRF_ARG_END) {
         bool program = rc == PRF_ARG_OPTION && arg.group->options == prf_script_table &&
-                       arg.option->name != NULL && strcmp(arg.option->name, "script") != 0;
+                       arg.option->name != NULL &&
+                       strcmp(arg.option->name, "script") != 0;
         if (program || (rc == PRF_ARG_WORD && prf_target_plausible(arg.word))) {
             return true;
         }
@@ -870,14 +872,17 @@ run_main(const struct prf_command *self, int argc, char **argv)
 const struct prf_command prf_cmd_run = {
     .name = "run",
     .summary = "run cases under profilers",
-    .usage = "[OPTIONS] TARGET... [PROFILER[,PROFILER...] [PROFILER-OPTIONS]] [-- ARGS]",
+    .usage =
+        "[OPTIONS] TARGET... [PROFILER[,PROFILER...] [PROFILER-OPTIONS]] [-- ARGS]",
     .about =
         "Runs the cases of the targets (file.py, file.py::Class::case[params], a "
         "folder, "
         "a dotted module) under the profilers; without one: stopwatch. Words are "
         "targets up to the first that names a profiler; what follows are its options: "
-        "pyprofiler-run TARGET PROFILER --help. A file without cases is a script: it is "
-        "run as python would run it, with ARGS, under the profilers; without one: call.",
+        "pyprofiler-run TARGET PROFILER --help. A file without cases is a script: it "
+        "is "
+        "run as python would run it, with ARGS, under the profilers; without one: "
+        "call.",
     .groups = run_groups,
     .run = run_main,
 };

@@ -2,13 +2,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "captured.h"
 #include "interrupt.h"
 #include "path.h"
 #include "run.h"
 #include "script.h"
 #include "select.h"
 
-/* --- which targets are programs ---------------------------------------------------- */
+/* --- which targets are programs ----------------------------------------------------
+ */
 
 /* A file that is no Python at all is left to Python to complain about, as a program,
    unless its text speaks of cases. */
@@ -17,9 +19,9 @@ scripts_speaks_of_cases(const char *path)
 {
     char *text = NULL;
     struct prf_error ignored = {0};
-    bool found =
-        prf_file_read(path, &text, NULL, &ignored) < 0 ||
-        strstr(text, "ProfilerCase") != NULL || strstr(text, "profile_") != NULL;
+    bool found = prf_file_read(path, &text, NULL, &ignored) < 0 ||
+                 strstr(text, "ProfilerCase") != NULL ||
+                 strstr(text, "profile_") != NULL;
     free(text);
     return found;
 }
@@ -101,7 +103,8 @@ prf_run_find_scripts(struct prf_running *r, struct prf_error *err)
     return rc;
 }
 
-/* --- running them ------------------------------------------------------------------ */
+/* --- running them ------------------------------------------------------------------
+ */
 
 const char *
 prf_run_script_id(struct prf_running *r, const struct prf_target *target)
@@ -113,7 +116,7 @@ prf_run_script_id(struct prf_running *r, const struct prf_target *target)
         prf_run_quote(&sb, r->script_argv, r->n_script_argv);
         prf_strbuf_addc(&sb, ']');
     }
-    const char *id = prf_arena_strdup(&r->targets.arena, prf_strbuf_text(&sb));
+    const char *id = prf_captured_text(&r->targets.arena, prf_strbuf_text(&sb), sb.len);
     prf_strbuf_release(&sb);
     return id;
 }
@@ -146,7 +149,7 @@ scripts_count(struct prf_running *r, const struct prf_result *result,
     if (!is_ours && r->script_code == 0) {
         r->script_code = code;
     }
-    r->stop |= end->told_to_stop && code != 0;
+    r->stop |= end->told_to_stop != 0 && code != 0;
 }
 
 static int
@@ -163,7 +166,13 @@ scripts_run_one(struct prf_running *r, const struct prf_script *script, size_t i
     if (rc == 0) {
         r->n_selected++;
         scripts_count(r, &m.result, &end);
-        prf_run_take_result(r, &m); /* stores it, then reports it */
+        prf_run_take_result(r, &m);     /* stores it, then reports it */
+    } else if (end.told_to_stop != 0) { /* before the script had begun */
+        prf_error_clear(err);
+        r->script_code = r->script_code == 0 ? 128 + end.told_to_stop : r->script_code;
+        r->n_selected++;
+        r->stop = true;
+        rc = 0;
     }
     return rc;
 }
@@ -185,7 +194,13 @@ prf_run_script(struct prf_running *r, const struct prf_target *target,
         !prf_select_matches(r->options.keyword, script.id)) {
         return 0;
     }
-    int rc = prf_run_choose(r, false, err);
+    int rc = 0;
+    if (!r->engine.greeted) { /* a file of cases had the last one */
+        rc = prf_engine_start(&r->engine, &r->hosting.sv, err);
+    }
+    if (rc == 0) {
+        rc = prf_run_choose(r, false, err);
+    }
     prf_engine_rest(&r->engine); /* nobody else runs beside the script */
     for (size_t i = 0; rc == 0 && i < r->choice.n && !r->stop; i++) {
         rc = scripts_run_one(r, &script, i, err);

@@ -13,7 +13,7 @@
 struct prf_words {
     const char **targets; /* room for argc; borrowed from argv */
     size_t n_targets;
-    bool has_program; /* -m or -c was given: a target that is no word */
+    bool has_program;      /* -m or -c was given: a target that is no word */
     const char *profilers; /* "call" or "call,stopwatch"; NULL: none was named */
     struct prf_args tail;  /* what follows the profilers */
 };

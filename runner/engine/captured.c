@@ -29,10 +29,8 @@ captured_utf8(const unsigned char *p, size_t left)
     return overlong || outside ? 0 : n;
 }
 
-/* The bytes as text that every format can carry: what is not UTF-8, and NULs, become
-   U+FFFD. */
-static const char *
-captured_text(struct prf_arena *arena, const char *data, size_t len)
+const char *
+prf_captured_text(struct prf_arena *arena, const char *data, size_t len)
 {
     struct prf_strbuf sb = PRF_STRBUF_INIT;
     const unsigned char *p = (const unsigned char *)data;
@@ -64,7 +62,7 @@ prf_captured_read(struct prf_arena *arena, const char *path, bool *cut)
     if (fd >= 0) {
         ssize_t n = pread(fd, data, OUTPUT_MAX, 0);
         *cut = fstat(fd, &st) == 0 && st.st_size > OUTPUT_MAX;
-        text = n > 0 ? captured_text(arena, data, (size_t)n) : "";
+        text = n > 0 ? prf_captured_text(arena, data, (size_t)n) : "";
         close(fd);
     }
     free(data);

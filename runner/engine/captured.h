@@ -4,8 +4,12 @@
 #define PRF_CAPTURED_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "arena.h"
+
+/* `len` bytes as such text; NULL: no memory. */
+const char *prf_captured_text(struct prf_arena *arena, const char *data, size_t len);
 
 /* The first MiB of a file, "" when there is nothing; *cut when there is more. `path`
    may be NULL. */

@@ -161,8 +161,7 @@ prf_engine_init(struct prf_engine *engine, struct prf_error *err)
                                        t->path != NULL     ? t->path
                                        : t->module != NULL ? t->module
                                                            : "",
-                                       "path0",
-                                       folder, "hash_seed", sv->hash_seed),
+                                       "path0", folder, "hash_seed", sv->hash_seed),
                              err);
     free(folder);
     if (rc < 0) {

@@ -126,13 +126,14 @@ judge_script(struct prf_result *result, const struct prf_outcome *outcome)
             result, "%s", prf_signal_name(outcome->signal, buf, sizeof buf));
     }
     if (outcome->code != 0) {
-        result->reason =
-            raised != NULL ? raised
-                           : prf_result_text(result, "exit code %d", outcome->code);
+        result->reason = raised != NULL
+                             ? raised
+                             : prf_result_text(result, "exit code %d", outcome->code);
     }
     if (result->profile == NULL || result->profile->duration_ns < 0) {
-        prf_result_note(result, "the process ended%s (os._exit?): what the profiler "
-                                "adds at the end is missing",
+        prf_result_note(result,
+                        "the process ended%s (os._exit?): what the profiler "
+                        "adds at the end is missing",
                         judge_during(result));
     }
 }

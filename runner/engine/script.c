@@ -29,8 +29,8 @@
 
 /* ---- signals ---- */
 
-static atomic_int script_pid; /* that signals are handed on to; 0: none */
-static atomic_bool script_told;
+static atomic_int script_pid;  /* that signals are handed on to; 0: none */
+static atomic_int script_told; /* the last signal that asked us to stop */
 
 static const int script_signals[] = {SIGINT,  SIGTERM, SIGHUP,
                                      SIGQUIT, SIGUSR1, SIGUSR2};
@@ -44,7 +44,7 @@ script_handler(int signo, siginfo_t *info, void *context)
     pid_t pid = atomic_load(&script_pid);
     (void)context;
     if (signo == SIGINT || signo == SIGTERM || signo == SIGHUP) {
-        atomic_store(&script_told, true);
+        atomic_store(&script_told, signo);
     }
     if (info->si_code <= 0 && pid > 0 && info->si_pid != pid) {
         kill(pid, signo);
@@ -59,7 +59,7 @@ script_catch_signals(struct sigaction *before)
                                .sa_flags = SA_SIGINFO | SA_RESTART};
     sigemptyset(&action.sa_mask);
     atomic_store(&script_pid, 0);
-    atomic_store(&script_told, false);
+    atomic_store(&script_told, 0);
     for (size_t i = 0; i < SCRIPT_N_SIGNALS; i++) {
         sigaction(script_signals[i], NULL, &before[i]);
         if (before[i].sa_handler != SIG_IGN) { /* nohup: it stays ignored */
@@ -205,8 +205,8 @@ static void
 script_take_usage(struct prf_result *r, const struct script_wait *w, int64_t wall_ns,
                   int64_t start_cpu_ns, const char *recording)
 {
-    double cpu_ns = script_seconds_ns(&w->usage.ru_utime) +
-                    script_seconds_ns(&w->usage.ru_stime);
+    double cpu_ns =
+        script_seconds_ns(&w->usage.ru_utime) + script_seconds_ns(&w->usage.ru_stime);
     double own_ns = fmax(cpu_ns - (double)start_cpu_ns, 0);
     struct script_values values = {
         .values = {(double)wall_ns, own_ns,
@@ -391,8 +391,8 @@ prf_script_inspect(struct prf_engine *engine, const struct prf_target *target,
     if (rc < 0) {
         return rc;
     }
-    int event =
-        prf_worker_receive(&engine->worker, prf_clock_ns() + SCRIPT_START_NS, 0, &m, err);
+    int event = prf_worker_receive(&engine->worker, prf_clock_ns() + SCRIPT_START_NS, 0,
+                                   &m, err);
     if (event != PRF_WORKER_MESSAGE) {
         return prf_engine_fail(engine, event, "reading the file", err);
     }

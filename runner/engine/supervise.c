@@ -214,8 +214,8 @@ prf_engine_finish(struct prf_measured *m, const struct prf_engine_files *files,
 }
 
 static json_t *
-run_message(const struct prf_item *item, const struct prf_engine_files *files, json_t *options,
-            bool inline_run)
+run_message(const struct prf_item *item, const struct prf_engine_files *files,
+            json_t *options, bool inline_run)
 {
     return json_pack("{s:s, s:s, s:s, s:O, s:s, s:s?, s:s, s:b, s:n}", "type", "run",
                      "case", item->kase->id, "profiler", item->profiler->name,

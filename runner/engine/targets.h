@@ -28,7 +28,7 @@ enum prf_target_kind {
 
 struct prf_target {
     enum prf_target_kind kind;
-    const char *given; /* script: the path, module or code as the user gave it */
+    const char *given;  /* script: the path, module or code as the user gave it */
     const char *path;   /* absolute, NULL: only the module is known */
     const char *module; /* dotted, NULL: imported by path */
     const char *node;   /* start of the node ids: path relative to the root */

@@ -156,6 +156,10 @@ valgrind_command(struct prf_valgrind *v, const struct prf_supervision *sv,
     words_add(w, program);
     words_add_all(w, valgrind_words, sizeof valgrind_words / sizeof *valgrind_words);
     words_add(w, out);
+    if (sv->worker.foreground) { /* standard error is a script's own */
+        snprintf(out, sizeof out, "--log-file=%s/log.%%p", v->folder);
+        words_add(w, out);
+    }
     if (cache) {
         words_add_all(w, valgrind_caches,
                       sizeof valgrind_caches / sizeof *valgrind_caches);

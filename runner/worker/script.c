@@ -1,8 +1,8 @@
-/* A whole program under a profiler: everything as `python script.py` has it. The program
-   is run by the functions that Python's own main uses, and the process ends as Python's
-   does: threads are waited for, exit handlers run, then the interpreter is finalised.
-   The measured region ends after the exit handlers: ours was registered first, so it
-   is called last. Also sys.exit gets there, which does not return here. */
+/* A whole program under a profiler: everything as `python script.py` has it. The
+   program is run by the functions that Python's own main uses, and the process ends as
+   Python's does: threads are waited for, exit handlers run, then the interpreter is
+   finalised. The measured region ends after the exit handlers: ours was registered
+   first, so it is called last. Also sys.exit gets there, which does not return here. */
 #include <Python.h>
 
 #include "script.h"
@@ -113,7 +113,8 @@ script_measures(const struct prf_metric *metric)
     return false;
 }
 
-/* Places for our metrics, instead of the backend's by the same names: the runner fills them in when the process cannot. */
+/* Places for our metrics, instead of the backend's by the same names: the runner fills
+ * them in when the process cannot. */
 static void
 script_reserve_samples(void)
 {
@@ -319,6 +320,18 @@ script_body(void)
     return script.is_container ? script_run_main("__main__", 0) : script_run_file();
 }
 
+/* PYTHONINSPECT: a terminal goes on in the script's names, and gives the exit code. */
+static int
+script_inspect_after(int code)
+{
+    const char *asked = getenv("PYTHONINSPECT"); // NOLINT(concurrency-mt-unsafe)
+    PyCompilerFlags flags = _PyCompilerFlags_INIT;
+    if (asked == NULL || *asked == '\0' || !isatty(STDIN_FILENO)) {
+        return code;
+    }
+    return PyRun_AnyFileExFlags(stdin, "<stdin>", 0, &flags) != 0;
+}
+
 /* ---- the beginning ---- */
 
 /* Bytes as they were: in messages each is the code point of the same number. */
@@ -412,9 +425,9 @@ script_open_backend(const json_t *request, struct prf_error *err)
     const struct prf_session session = {
         .sink = script.sink,
         .case_id = script.id,
-        .case_file = script.file != NULL             ? script.file
+        .case_file = script.file != NULL          ? script.file
                      : script.kind == SCRIPT_CODE ? "<string>"
-                                                     : "",
+                                                  : "",
         .is_script = true,
     };
     prf_sink_schema(script.sink, script.backend->metrics);
@@ -443,9 +456,9 @@ static int
 script_tell(int control, PyObject *hash, struct prf_error *err)
 {
     char *text = hash == Py_None ? NULL : prf_pyerr_text(hash);
-    json_t *m = json_pack("{ss si ss? ss? sI}", "type", "started", "pid",
-                          (int)getpid(), "file", script.file, "hash", text, "cpu_ns",
-                          (json_int_t)script_cpu_ns());
+    json_t *m =
+        json_pack("{ss si ss? ss? sI}", "type", "started", "pid", (int)getpid(), "file",
+                  script.file, "hash", text, "cpu_ns", (json_int_t)script_cpu_ns());
     if (m == NULL) { /* a path that is no UTF-8 */
         m = json_pack("{ss si sn ss? sI}", "type", "started", "pid", (int)getpid(),
                       "file", "hash", text, "cpu_ns", (json_int_t)script_cpu_ns());
@@ -494,7 +507,8 @@ script_go(void)
             last != NULL && PyErr_GivenExceptionMatches(last, PyExc_KeyboardInterrupt);
         script_record_exception();
     }
-    script_finish(rc < 0 ? 1 : 0, interrupted);
+    rc = script_inspect_after(rc < 0 ? 1 : 0);
+    script_finish(rc, interrupted);
 }
 
 int
@@ -548,9 +562,9 @@ prf_script_inspect(const json_t *request, struct prf_error *err)
         prf_fail_py(err, "cannot look at the file");
         return NULL;
     }
-    json_t *j = json_pack("{ss so}", "type", "inspected", "script",
-                          found == Py_None ? json_null()
-                                           : json_boolean(found == Py_True));
+    json_t *j =
+        json_pack("{ss so}", "type", "inspected", "script",
+                  found == Py_None ? json_null() : json_boolean(found == Py_True));
     Py_DECREF(found);
     return j;
 }

@@ -68,7 +68,8 @@ def test_ctrl_c_in_other_isolation(project, isolation):
 
 
 def test_ctrl_c_during_import(project):
-    project.write("slow.py", "import time\nopen('ready', 'w').close()\ntime.sleep(300)\n")
+    text = "import time\nfrom pyprofiler import ProfilerCase\nopen('ready', 'w').close()\n"
+    project.write("slow.py", text + "time.sleep(300)\n")
     process = project.start("slow.py", "passthrough", start_new_session=True)
     wait_for((project.path / "ready").exists, "the import")
     os.killpg(process.pid, signal.SIGINT)

@@ -7,6 +7,7 @@ Most tests run a program twice, by Python itself and by us, and compare.
 import os
 import pty
 import re
+import shutil
 import signal
 import subprocess
 
@@ -321,6 +322,17 @@ finally:
 """
 
 
+def test_a_terminal_goes_on_after_the_script_when_asked_to(project):
+    project.write("asks.py", "x = 6 * 7\n")
+    project.env["PYTHONINSPECT"] = "1"
+    terminal = Terminal(project, "asks.py")
+    terminal.until(b">>> ")
+    terminal.type(b"print('x is', x)\n")
+    terminal.until(b"x is 42")
+    terminal.type(b"raise SystemExit(3)\n")
+    assert terminal.end() == 3
+
+
 def test_ctrl_c_reaches_the_script(each):
     each.write("waits.py", WAITS)
     for host in HOSTS:
@@ -438,6 +450,46 @@ def test_every_profiler_takes_a_script(each, profiler):
         assert result["metrics"]["peak_memory"]["value"] > 1 << 20
         assert result["metrics"]["wall_time"]["value"] > 0
         assert result["metrics"]["wall_time"]["value"] == pytest.approx(result["duration_ns"])
+
+
+DAEMON = """
+import threading, time
+def fib(n):
+    return n if n < 2 else fib(n - 1) + fib(n - 2)
+def busy():
+    while True:
+        fib(8)
+threading.Thread(target=busy, daemon=True).start()
+print(fib(10))
+"""
+
+
+@pytest.mark.parametrize(
+    "profiler", ["call", "tracer", "line", "memory-line", "memory-time", "tracemalloc"]
+)
+def test_a_busy_daemon_thread_does_not_outlive_the_profiler(each, profiler):
+    each.write("daemon.py", DAEMON)
+    for host in HOSTS:
+        assert by_us(each, "daemon.py", host=host, profiler=profiler) == (0, b"55\n", b"")
+
+
+def test_instructions_of_a_script_are_counted(each):
+    if not shutil.which("valgrind"):
+        pytest.skip("no valgrind on PATH")
+    each.write("work.py", WORK)
+    outcome = each.run("-f", "-q", "-o", "report.json", "--format=json", "work.py",
+                       "instructions")
+    assert (outcome.code, outcome.out, outcome.err) == (0, "20\n", "")
+    result = stored(each)
+    assert result["metrics"]["instructions"]["value"] > 10000
+    assert EVERY <= result["metrics"].keys()
+
+
+def test_what_a_profiler_cannot_do_is_told(project):
+    project.write("work.py", WORK)
+    outcome = project.run("work.py", "stopwatch", "--quick", "--rigorous")
+    assert outcome.code == 4 and "exclude each other" in outcome.err
+    assert outcome.out == ""  # the script did not run
 
 
 def test_functions_of_the_script_are_counted(each):
@@ -688,7 +740,7 @@ def test_an_unknown_module_is_told_as_python_does(each):
 def test_other_commands_do_not_run_scripts(project):
     project.write("work.py", "open('ran', 'w')\n")
     project.commit()
-    for words in (["compare", "--run", "HEAD"], ["sweep", "HEAD"]):
-        outcome = project.run("pyprofiler", *words, "work.py")
+    for words in (["compare", "--run", "HEAD", "--", "work.py"], ["sweep", "HEAD", "--", "work.py"]):
+        outcome = project.run("pyprofiler", *words)
         assert outcome.code == 4 and "script" in outcome.err, outcome
     assert not (project.path / "ran").exists()

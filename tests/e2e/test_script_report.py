@@ -219,5 +219,5 @@ def test_html_of_cases(project):
     assert project.run("case.py", "call", "--format", "html", "-o", "page.html").code == 0
     page = (project.path / "page.html").read_text()
     assert "C.profile_it" in page and "Flame graph" in page and "Regression" not in page
-    exported = project.run("pyprofiler", "export", "--format", "html", "-o", "-")
+    exported = project.run("pyprofiler", "export", "latest", "--format", "html", "-o", "-")
     assert exported.code == 0 and "C.profile_it" in exported.out, exported

@@ -74,6 +74,54 @@ static const struct judged table[] = {
     {NULL, "body", {.code = -1}, PRF_STATUS_CRASHED, "nobody saw how", NULL},
 };
 
+/* A script's exit code is its own, and the recording may hold an exception. */
+static void
+check_script(int code, int signo, const char *raised, enum prf_status expected,
+             const char *reason)
+{
+    struct prf_result r = {0};
+    struct prf_outcome outcome = {.code = code, .signal = signo, .is_script = true};
+    r.profile = calloc(1, sizeof *r.profile);
+    assert_non_null(r.profile);
+    r.profile->duration_ns = 5;
+    r.profile->reason = raised;
+    prf_judge(&r, &outcome);
+    assert_int_equal(r.status, expected);
+    if (reason == NULL) {
+        assert_null(r.reason);
+    } else {
+        assert_non_null(strstr(r.reason, reason));
+    }
+    assert_int_equal(r.signal != NULL, signo != 0);
+    assert_int_equal(r.profile->n_notes, 0);
+    prf_result_release(&r);
+}
+
+static void
+test_scripts(void **state)
+{
+    (void)state;
+    check_script(0, 0, NULL, PRF_STATUS_OK, NULL);
+    check_script(3, 0, NULL, PRF_STATUS_FAILED, "exit code 3");
+    check_script(1, 0, "KeyError: 1", PRF_STATUS_FAILED, "KeyError: 1");
+    check_script(-1, SIGSEGV, NULL, PRF_STATUS_CRASHED, "SIGSEGV");
+    check_script(-1, SIGINT, "KeyboardInterrupt", PRF_STATUS_FAILED,
+                 "KeyboardInterrupt");
+}
+
+static void
+test_a_script_that_ended_halfway_is_noted(void **state)
+{
+    (void)state;
+    struct prf_result r = {0};
+    struct prf_outcome outcome = {.code = 0, .is_script = true};
+    prf_judge(&r, &outcome);
+    assert_int_equal(r.status, PRF_STATUS_OK);
+    assert_int_equal(r.profile->n_notes, 1);
+    assert_non_null(strstr(r.profile->notes[0], "os._exit"));
+    prf_result_release(&r);
+}
+
 static void
 check(const struct judged *j)
 {
@@ -144,6 +192,8 @@ main(void)
         cmocka_unit_test(test_table),
         cmocka_unit_test(test_fault_text_is_the_traceback),
         cmocka_unit_test(test_left_processes_are_noted),
+        cmocka_unit_test(test_scripts),
+        cmocka_unit_test(test_a_script_that_ended_halfway_is_noted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
