@@ -75,7 +75,7 @@ def test_json(script):
 
 @pytest.mark.parametrize("profiler", [
     "passthrough", "stopwatch", "call", "tracemalloc", "memory-line", "memory-time", "callgraph",
-    "tracer", "line"])
+    "tracer", "line", "sampling"])
 def test_every_profiler(script, profiler):
     document = report(script, "hold.py", profiler)
     assert document["summary"]["wall_time"]["value"] > 0
