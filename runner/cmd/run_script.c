@@ -116,7 +116,8 @@ prf_run_script_tells(const struct prf_running *r)
 {
     const char *format = r->options.format;
     bool text = strcmp(format, "text") == 0;
-    if (!r->for_script || (!text && strcmp(format, "json") && strcmp(format, "html"))) {
+    bool document = strcmp(format, "json") == 0 || strcmp(format, "html") == 0;
+    if (!r->for_script || (!text && !document)) {
         return false;
     }
     for (size_t i = 0; i < r->targets.n && !text; i++) {

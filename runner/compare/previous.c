@@ -112,7 +112,7 @@ void
 prf_previous_estimate(double value, const double *earlier, size_t n,
                       struct prf_previous *p)
 {
-    double logs[PREVIOUS_MAX];
+    double logs[PREVIOUS_MAX] = {0};
     unsigned char out[PREVIOUS_MAX] = {0};
     *p = (struct prf_previous){.value = value, .n_needed = PRF_PREVIOUS_LEAST};
     p->typical = p->least = p->most = p->ratio = NAN;

@@ -70,7 +70,7 @@ struct prf_previous {
 
 /* All but q_value and the verdict. */
 void prf_previous_estimate(double value, const double *earlier, size_t n,
-                           struct prf_previous *out);
+                           struct prf_previous *p);
 
 /* The rest, of all that belongs to one run: items[i] is better when it is as better[i]
    says (no direction: never a regression nor an improvement, and not among those judged

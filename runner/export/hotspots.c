@@ -267,7 +267,7 @@ prf_hotspots_find(const struct prf_result *result, size_t most, struct prf_arena
     } else if (p != NULL && p->n_snapshots > 0) {
         rc = hotspots_snapshots(p, arena, out, err);
     }
-    if (rc == 0 && out->n > 0) {
+    if (rc == 0 && p != NULL && out->n > 0) {
         hotspots_finish(out, p, most);
     }
     out->none = out->n == 0 ? hotspots_why_none(result) : NULL;

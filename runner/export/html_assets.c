@@ -71,7 +71,7 @@ const char prf_html_style[] =
     ".flame svg.above rect{opacity:.55}\n"
     ".charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(20rem,1fr));"
     "gap:1rem;margin-top:1.2rem}\n"
-    "figure{margin:0}figcaption{font-weight:600;font-size:.92rem;"
+    "figure{margin:0;max-width:32rem}figcaption{font-weight:600;font-size:.92rem;"
     "overflow-wrap:anywhere}\n"
     "img.plot{max-width:100%;height:auto}\n"
     "@media print{.tools{display:none}pre{max-height:none}}\n";

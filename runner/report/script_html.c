@@ -15,7 +15,7 @@
 /* Of a chart; it is as wide as its place, see viewBox. */
 #define CHART_WIDTH 420
 #define CHART_HEIGHT 170
-#define CHART_LEFT 58
+#define CHART_LEFT 74
 #define CHART_RIGHT 14
 #define CHART_TOP 10
 #define CHART_BOTTOM 24
@@ -37,9 +37,12 @@ page_cards(FILE *out, const struct prf_result *result, void *arg)
             continue;
         }
         if (known) {
-            snprintf(note, sizeof note, "%s to %s in %zu earlier run%s",
+            snprintf(note, sizeof note, "%s%s%s in %zu earlier run%s",
                      prf_format_amount(p->least, f->unit, NULL, low, sizeof low),
-                     prf_format_amount(p->most, f->unit, NULL, high, sizeof high),
+                     p->n > 1 ? " to " : "",
+                     p->n > 1
+                         ? prf_format_amount(p->most, f->unit, NULL, high, sizeof high)
+                         : "",
                      p->n - p->n_out, p->n - p->n_out == 1 ? "" : "s");
         }
         prf_html_card(out, f->label,
@@ -335,7 +338,12 @@ page_source(FILE *out, const struct prf_script_report *report)
         return;
     }
     const struct prf_script_earlier *before = &c->earlier[c->source_before];
-    fputs("<p>The source was changed since the run before (", out);
+    fputs("<p>The source was changed since the run before", out);
+    if (before->commit == NULL && report->run->commit.id == NULL) {
+        fputs(".</p>\n", out);
+        return;
+    }
+    fputs(" (", out);
     page_put_commit(out, before->commit, before->dirty);
     fputs(", now ", out);
     page_put_commit(out, report->run->commit.id, report->run->commit.dirty);

@@ -8,6 +8,10 @@
 #include "label.h"
 #include "script_rules.h"
 
+/* An amount of a hotspot below this part of the whole is not judged: nobody would mind,
+   and each that is judged makes a false alarm likelier. */
+#define SCRIPT_SMALL 0.01
+
 static const struct prf_script_figure script_figures[PRF_SCRIPT_FIGURES] = {
     [PRF_SCRIPT_WALL] = {"wall_time", "wall time", "ns", PRF_BETTER_LESS, NAN},
     [PRF_SCRIPT_CPU] = {"cpu_time", "CPU time", "ns", PRF_BETTER_LESS, NAN},
@@ -135,9 +139,11 @@ script_make_rows(struct prf_script_report *report, struct prf_error *err)
     }
     for (size_t i = 0; rc == 0 && i < h->n * n_columns; i++) {
         bool own = h->own_column != NULL && i % n_columns == 0;
+        const struct prf_hotspot *spot = &h->items[i / n_columns];
+        bool small = prf_hotspot_part(h, own ? spot->own : spot->total) < SCRIPT_SMALL;
         rc = script_add_row(
-            report, (struct prf_script_row){own ? "own" : "total", h->unit,
-                                            &h->items[i / n_columns], PRF_BETTER_LESS});
+            report, (struct prf_script_row){own ? "own" : "total", h->unit, spot,
+                                            small ? PRF_BETTER_NONE : PRF_BETTER_LESS});
     }
     return rc < 0 ? script_no_memory(err) : 0;
 }

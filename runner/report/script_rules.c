@@ -291,7 +291,8 @@ rules_imports(const struct prf_rule_facts *f, struct prf_rule_finding *out)
     }
     const int64_t *row = rules_find(p, "importlib", "_find_and_load");
     double part = row == NULL ? 0 : (double)row[s.cumulative] / f->hotspots->whole;
-    if (part < IMPORTS_PART || (double)row[s.cumulative] < IMPORTS_LEAST) {
+    if (row == NULL || part < IMPORTS_PART ||
+        (double)row[s.cumulative] < IMPORTS_LEAST) {
         return false;
     }
     prf_strbuf_addf(&out->seen, "%.0f %% of the time (", 100 * part);
@@ -354,7 +355,7 @@ rules_collect(const struct prf_rule_facts *f, struct prf_rule_finding *out)
     }
     const int64_t *row = rules_find(p, "", "<built-in method gc.collect>");
     double part = row == NULL ? 0 : (double)row[s.own] / f->hotspots->whole;
-    if (part < COLLECT_PART || (double)row[s.own] < DOMINANT_LEAST) {
+    if (row == NULL || part < COLLECT_PART || (double)row[s.own] < DOMINANT_LEAST) {
         return false;
     }
     prf_strbuf_addf(&out->seen, "gc.collect takes %.0f %% of the time (", 100 * part);
@@ -508,7 +509,7 @@ rules_output(const struct prf_rule_facts *f, struct prf_rule_finding *out)
     }
     const int64_t *row = rules_find(p, "", "<built-in method builtins.print>");
     double part = row == NULL ? 0 : (double)row[s.cumulative] / f->hotspots->whole;
-    if (part < OUTPUT_PART || row[s.calls] < 1000 ||
+    if (row == NULL || part < OUTPUT_PART || row[s.calls] < 1000 ||
         (double)row[s.cumulative] < 10 * MS) {
         return false;
     }

@@ -168,6 +168,7 @@ script_put_hotspots(const struct script_text *t)
 {
     const struct prf_hotspots *h = &t->report->hotspots;
     bool totals = h->total_column != NULL, owns = h->total_column == NULL;
+    bool counts = false;
     char calls[PRF_UNIT_TEXT];
     script_heading(t, "Hotspots");
     if (h->n == 0) {
@@ -176,9 +177,12 @@ script_put_hotspots(const struct script_text *t)
     }
     for (size_t i = 0; i < h->n; i++) {
         owns |= !isnan(h->items[i].own);
+        counts |= !isnan(h->items[i].calls);
     }
-    fprintf(t->out, "  %s%9s", prf_paint(t->style, PRF_DIM),
-            h->lines ? "count" : "calls");
+    fprintf(t->out, "  %s%*s", prf_paint(t->style, PRF_DIM), counts ? 9 : 0,
+            !counts    ? ""
+            : h->lines ? "count"
+                       : "calls");
     if (owns) {
         fprintf(t->out, " %12s %7s", totals ? "own" : h->what, "");
     }
@@ -189,14 +193,14 @@ script_put_hotspots(const struct script_text *t)
     for (size_t i = 0; i < h->n; i++) {
         const struct prf_hotspot *spot = &h->items[i];
         prf_format_amount(spot->calls, "count", NULL, calls, sizeof calls);
-        fprintf(t->out, "  %9s", calls);
+        fprintf(t->out, "  %*s", counts ? 9 : 0, counts ? calls : "");
         if (owns) {
             script_put_part(t, spot->own);
         }
         if (totals) {
             script_put_part(t, spot->total);
         }
-        script_put_place(t, spot, 11 + (owns + totals) * 21u);
+        script_put_place(t, spot, (counts ? 11u : 2u) + (owns + totals) * 21u);
     }
     if (h->n_all > h->n) {
         fprintf(t->out, "  %sand %zu more%s\n", prf_paint(t->style, PRF_DIM),
@@ -291,7 +295,12 @@ script_put_source(const struct script_text *t)
         return;
     }
     const struct prf_script_earlier *before = &c->earlier[c->source_before];
-    fputs("  the source was changed since the run before (", t->out);
+    fputs("  the source was changed since the run before", t->out);
+    if (before->commit == NULL && now->id == NULL) {
+        fputc('\n', t->out);
+        return;
+    }
+    fputs(" (", t->out);
     script_put_commit(t, before->commit, before->dirty);
     fputs(", now ", t->out);
     script_put_commit(t, now->id, now->dirty);

@@ -787,7 +787,7 @@ a_regression_is_found(void **state)
     char *text = text_of(&r, 0);
     assert_contains(text, "wall time: regression, 99.9");
     assert_contains(text, "200.000 ms, +100.0 %");
-    assert_contains(text, "peak memory: no change, 20.000 MiB \u2192 20.000 MiB, +0.0 %");
+    assert_contains(text, "peak memory: no change, 20.000 MiB \u2192 20.000 MiB, ");
     assert_contains(text, "own time of work: regression");
     assert_lacks(text, "total time of work");
     assert_lacks(text, "own time of main");
@@ -802,6 +802,21 @@ a_regression_is_found(void **state)
     assert_lacks(text, "Hotspots");
     assert_contains(text, "wall time: regression");
     free(text);
+    prf_script_report_release(&r);
+    model_close(&m);
+}
+
+/* What is below one per cent may double. */
+static void
+small_hotspots_are_not_judged(void **state)
+{
+    (void)state;
+    struct model m;
+    struct prf_script_report r = compared(&m, 2000, 2000, 9);
+    const struct prf_script_row *row = find_row(&r, "own", "main");
+    assert_int_equal(row->better, PRF_BETTER_NONE);
+    assert_true(isnan(row->judged.q_value));
+    assert_int_equal(find_row(&r, "total", "main")->better, PRF_BETTER_LESS);
     prf_script_report_release(&r);
     model_close(&m);
 }
@@ -830,8 +845,9 @@ the_source_was_changed(void **state)
     assert_true(r.comparison.source_changed);
     assert_int_equal(r.comparison.source_before, 1); /* of run 0 nothing is known */
     char *text = text_of(&r, 0);
-    assert_contains(text, "the source was changed since the run before (fedcba9876, now "
-                     "0123456789)");
+    assert_contains(text,
+                    "the source was changed since the run before (fedcba9876, now "
+                    "0123456789)");
     free(text);
     prf_script_report_release(&r);
     model_close(&m);
@@ -1054,6 +1070,7 @@ main(void)
         cmocka_unit_test(nothing_stands_out),
         cmocka_unit_test(suggestions_are_by_weight),
         cmocka_unit_test(a_regression_is_found),
+        cmocka_unit_test(small_hotspots_are_not_judged),
         cmocka_unit_test(an_improvement_is_found),
         cmocka_unit_test(the_source_was_changed),
         cmocka_unit_test(few_runs_are_said),
