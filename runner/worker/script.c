@@ -380,9 +380,13 @@ script_prepare(const json_t *request, const char *kind, PyObject **hash)
     PyObject *done = module == NULL ? NULL
                                     : PyObject_CallMethod(module, "prepare", "syO",
                                                           kind, script.what, argv);
-    PyObject *file = NULL, *bytes = NULL;
+    PyObject *file = NULL, *bytes = NULL, *path0 = NULL; /* two borrowed from done */
     int is_container = 0;
-    if (done != NULL && PyArg_ParseTuple(done, "OOp", &file, hash, &is_container)) {
+    if (done != NULL &&
+        PyArg_ParseTuple(done, "OOpO", &file, hash, &is_container, &path0)) {
+        if (path0 != Py_None) {
+            prf_config_set_path0(path0);
+        }
         rc = 0;
         script.is_container = is_container;
         Py_INCREF(*hash);

@@ -101,6 +101,14 @@ def test_a_module_sees_what_python_shows_it(each):
     facts_match(each, "-m", "package")
 
 
+def test_the_hint_at_a_script_that_hides_a_module_is_pythons(each):
+    each.write("random.py", "import random\nrandom.choice\n")
+    expected = by_python(each, "random.py")
+    assert expected[0] == 1
+    for host in HOSTS:
+        assert by_us(each, "random.py", host=host) == expected
+
+
 def test_code_sees_what_python_shows_it(each):
     facts_match(each, "-c", FACTS, "an argument")
 
