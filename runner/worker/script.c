@@ -324,11 +324,13 @@ script_body(void)
 static int
 script_inspect_after(int code)
 {
-    const char *asked = getenv("PYTHONINSPECT"); // NOLINT(concurrency-mt-unsafe)
+    PyAPI_FUNC(const PyConfig *) _Py_GetConfig(void); /* since 3.13 in no header */
+    const char *asked = getenv("PYTHONINSPECT");      // NOLINT(concurrency-mt-unsafe)
     PyCompilerFlags flags = _PyCompilerFlags_INIT;
     if (asked == NULL || *asked == '\0' || !isatty(STDIN_FILENO)) {
         return code;
     }
+    ((PyConfig *)_Py_GetConfig())->inspect = 0; /* from now on sys.exit exits */
     return PyRun_AnyFileExFlags(stdin, "<stdin>", 0, &flags) != 0;
 }
 
