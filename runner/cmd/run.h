@@ -22,13 +22,12 @@ struct prf_run_options {
     uint64_t maxfail, durations;
     char *isolation;
     int64_t timeout_ns;
-    bool show_output, exit_zero;
+    bool show_output, exit_zero, script;
     char *output, *format;
     bool force;
     char *store;
     bool no_store;
     char *save_baseline;
-    bool script;
     struct prf_strlist modules;
     char *code;
     struct prf_hosting_options hosting;
