@@ -324,7 +324,6 @@ script_body(void)
 static int
 script_inspect_after(int code)
 {
-    PyAPI_FUNC(const PyConfig *) _Py_GetConfig(void); /* since 3.13 in no header */
     const char *asked = getenv("PYTHONINSPECT");      // NOLINT(concurrency-mt-unsafe)
     PyCompilerFlags flags = _PyCompilerFlags_INIT;
     if (asked == NULL || *asked == '\0' || !isatty(STDIN_FILENO)) {
