@@ -12,6 +12,7 @@ extern const struct prf_backend prf_memory_time;
 extern const struct prf_backend prf_callgraph;
 extern const struct prf_backend prf_tracer;
 extern const struct prf_backend prf_line;
+extern const struct prf_backend prf_sampling;
 extern const struct prf_backend prf_instructions;
 extern const struct prf_backend prf_passthrough;
 

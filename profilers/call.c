@@ -24,6 +24,7 @@ call_open(void *state, const struct prf_session *session, struct prf_error *err)
 {
     struct call *st = state;
     const struct prf_call_recorder_options options = {
+        .profiler = "call",
         .include_files = &st->include_files,
         .exclude_files = &st->exclude_files,
         .max_nodes = st->max_nodes,

@@ -240,6 +240,8 @@ prf_call_recorder_open(struct prf_call_recorder *st, struct prf_sink *sink,
     const struct prf_strlist *include = options->include_files;
     const struct prf_strlist *exclude = options->exclude_files;
     st->sink = sink;
+    st->ops = recorder_ops;
+    st->ops.name = options->profiler;
     st->filtering =
         (include != NULL && include->n > 0) || (exclude != NULL && exclude->n > 0);
     prf_clock_init();
@@ -248,7 +250,7 @@ prf_call_recorder_open(struct prf_call_recorder *st, struct prf_sink *sink,
         rc = prf_calltree_init(&st->tree, sink, options->max_nodes, err);
     }
     if (rc == 0) {
-        rc = prf_call_events_open(&st->events, &recorder_ops, st, options->flags, err);
+        rc = prf_call_events_open(&st->events, &st->ops, st, options->flags, err);
     }
     return rc;
 }

@@ -18,6 +18,7 @@ struct prf_call_recorder {
     struct prf_sink *sink;
     struct prf_codes codes;
     struct prf_calltree tree;
+    struct prf_call_ops ops;
     struct prf_call_events events;
     bool filtering;
     uint32_t n_marks;
@@ -25,6 +26,7 @@ struct prf_call_recorder {
 };
 
 struct prf_call_recorder_options {
+    const char *profiler; /* its name; borrowed for good */
     /* Files whose functions count as their caller; borrowed, may be NULL. */
     const struct prf_strlist *include_files, *exclude_files;
     uint64_t max_nodes; /* most different stacks to tell apart */

@@ -135,6 +135,7 @@ callgraph_open(void *state, const struct prf_session *session, struct prf_error 
 {
     struct callgraph *st = state;
     const struct prf_call_recorder_options options = {
+        .profiler = "callgraph",
         .max_nodes = st->max_nodes,
         .flags = st->include_c ? 0 : PRF_CALL_NO_C,
     };

@@ -159,6 +159,7 @@ line_pause(struct prf_line_thread *thread, uint64_t ticks)
 }
 
 static const struct prf_line_ops line_ops = {
+    .name = "line",
     .code_size = sizeof(struct line_code),
     .look = line_look,
     .code_init = line_code_init,
@@ -187,7 +188,8 @@ line_open(void *state, const struct prf_session *session, struct prf_error *err)
         rc = prf_line_sources_init(&st->sources, st->sink, file, err);
     }
     if (rc == 0) {
-        rc = prf_line_events_open(&st->events, &line_ops, st, err);
+        rc = prf_line_events_open(&st->events, &line_ops, st,
+                                  session->from_inside ? PRF_LINE_OPEN_FRAMES : 0, err);
     }
     return rc;
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "codes.h"
 #include "path.h"
 #include "strbuf.h"
 #include "suggest.h"
@@ -161,8 +162,9 @@ prf_line_choice_takes(struct prf_line_choice *choice, const PyCodeObject *code,
 {
     bool takes = false;
     bool is_body = (code->co_flags & CO_OPTIMIZED) == 0; /* of a module or a class */
-    if (is_body && !(choice->takes_module &&
-                     strcmp(choice_text(code->co_name), "<module>") == 0)) {
+    if (prf_codes_is_hidden_python(code) ||
+        (is_body && !(choice->takes_module &&
+                      strcmp(choice_text(code->co_name), "<module>") == 0))) {
         return false;
     }
     if (choice->patterns->n == 0) {

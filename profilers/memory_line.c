@@ -21,6 +21,7 @@
 #include "native.h"
 #include "procmem.h"
 #include "proctree.h"
+#include "traces.h"
 
 struct memory_line {
     /* options */
@@ -41,8 +42,8 @@ struct memory_line {
     struct prf_rows rows;
     struct prf_procmem process;
     struct prf_proctree children;
-    PyObject *traced_memory; /* strong: _tracemalloc.get_traced_memory, or NULL */
-    bool started_tracemalloc;
+    PyObject *traced_memory;  /* strong: _tracemalloc.get_traced_memory, or NULL */
+    bool started_tracemalloc; /* see hooks/traces.h */
     const struct prf_interpose *native; /* NULL: memory is of another kind */
     struct prf_marks marks;
     uint64_t wall_ns;
@@ -179,6 +180,9 @@ memory_line_look(struct prf_line_thread *thread, PyCodeObject *code, PyObject *g
 {
     struct memory_line *st = thread->events->user;
     (void)globals;
+    if (prf_codes_is_hidden_python(code)) {
+        return PRF_LINE_NEVER;
+    }
     bool above =
         thread->n == 0 || thread->frames[thread->n - 1].depth == MEMORY_LINE_ABOVE;
     int depth =
@@ -260,7 +264,8 @@ memory_line_enter(struct prf_line_thread *thread, struct prf_line_frame *frame)
         memory_line_row(st, outer, outer->line)->increment +=
             frame->value - outer->value;
     }
-    if (frame->line < 0 && !code->base.body_on_def_line && code->base.n_lines > 0) {
+    if (frame->line < 0 && !frame->open && !code->base.body_on_def_line &&
+        code->base.n_lines > 0) {
         struct memory_line_row *row = memory_line_row(st, frame, 0);
         row->usage = frame->value > row->usage ? frame->value : row->usage;
         row->occurrences++;
@@ -295,6 +300,7 @@ memory_line_leave(struct prf_line_thread *thread, struct prf_line_frame *frame)
 }
 
 static const struct prf_line_ops memory_line_ops = {
+    .name = "memory-line",
     .code_size = sizeof(struct memory_line_code),
     .look = memory_line_look,
     .code_init = memory_line_code_init,
@@ -314,9 +320,9 @@ memory_line_open_tracemalloc(struct memory_line *st, struct prf_error *err)
     PyObject *tracing = module ? PyObject_CallMethod(module, "is_tracing", NULL) : NULL;
     PyObject *started = tracing;
     Py_XINCREF(started);
-    if (tracing == Py_False) {
+    st->started_tracemalloc = tracing != NULL;
+    if (tracing != NULL && prf_traces_enter(tracing == Py_True)) {
         Py_SETREF(started, PyObject_CallMethod(module, "start", NULL));
-        st->started_tracemalloc = started != NULL;
     }
     st->traced_memory =
         started ? PyObject_GetAttrString(module, "get_traced_memory") : NULL;
@@ -330,13 +336,14 @@ static void
 memory_line_close_tracemalloc(struct memory_line *st)
 {
     Py_CLEAR(st->traced_memory);
-    if (st->started_tracemalloc) {
+    bool is_last = st->started_tracemalloc && prf_traces_leave();
+    st->started_tracemalloc = false;
+    if (is_last) {
         PyObject *module = PyImport_ImportModule("_tracemalloc");
         PyObject *result = module ? PyObject_CallMethod(module, "stop", NULL) : NULL;
         PyErr_Clear();
         Py_XDECREF(result);
         Py_XDECREF(module);
-        st->started_tracemalloc = false;
     }
 }
 
@@ -369,7 +376,9 @@ memory_line_open(void *state, const struct prf_session *session, struct prf_erro
         rc = prf_line_sources_init(&st->sources, st->sink, file, err);
     }
     if (rc == 0) {
-        rc = prf_line_events_open(&st->events, &memory_line_ops, st, err);
+        rc = prf_line_events_open(&st->events, &memory_line_ops, st,
+                                  session->from_inside ? PRF_LINE_OPEN_INNERMOST : 0,
+                                  err);
     }
     if (rc < 0) {
         return rc;

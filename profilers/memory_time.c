@@ -58,7 +58,7 @@ struct memory_traced {
     PyObject *module;               /* strong; _tracemalloc */
     const volatile size_t *counter; /* of Python's; NULL: not found */
     const char *slow;               /* why it is not */
-    bool started;                   /* by us, and not stopped yet */
+    bool started;                   /* see hooks/traces.h; not stopped yet */
     bool was_tracing;               /* before the case */
 };
 
@@ -75,6 +75,8 @@ struct memory {
     struct prf_proctree tree;
     pid_t owner;
     bool running, peak_was_reset;
+    int64_t peak_before; /* of the kernel, when another began it anew */
+    struct memory *next; /* see memory_peaks */
     struct prf_marks marks;
     pthread_t thread;
     sem_t ready, wake; /* a sample was taken; take one now */
@@ -125,14 +127,14 @@ static int
 traced_start(struct memory_traced *traced, struct prf_error *err)
 {
     /* Where the case's file traces already, its counts are left alone. */
-    traced->was_tracing = traced_is_tracing(traced);
-    traced->started = !traced->was_tracing && traced_call(traced, "start", NULL);
-    if (!traced->was_tracing && !traced->started) {
+    traced->was_tracing = !prf_traces_enter(traced_is_tracing(traced));
+    traced->started = true;
+    if (!traced->was_tracing && !traced_call(traced, "start", NULL)) {
         return prf_fail(err, PRF_EPYTHON, "tracemalloc does not start");
     }
     bool found = traced_is_tracing(traced) && prf_traces_locate(&traced->slow);
     traced->counter = found ? prf_traces_counter() : NULL;
-    if (traced->started) {
+    if (!traced->was_tracing) {
         traced_call(traced, "reset_peak", NULL); /* the search raised it */
     }
     return 0;
@@ -141,10 +143,10 @@ traced_start(struct memory_traced *traced, struct prf_error *err)
 static void
 traced_stop(struct memory_traced *traced)
 {
-    if (traced->started) {
+    if (traced->started && prf_traces_leave() && traced_is_tracing(traced)) {
         traced_call(traced, "stop", NULL);
-        traced->started = false;
     }
+    traced->started = false;
 }
 
 /* The first search for the count takes some milliseconds: not in start. */
@@ -462,6 +464,38 @@ memory_open(void *state, const struct prf_session *session, struct prf_error *er
     return rc;
 }
 
+/* Those that rely on the kernel's high-water mark, of which there is one; protected by
+   the GIL. */
+static struct memory *memory_peaks;
+
+/* The mark begins anew; what it showed so far is kept for the others. */
+static void
+memory_peak_begin(struct memory *st)
+{
+    for (struct memory *other = memory_peaks; other != NULL; other = other->next) {
+        int64_t peak = prf_procmem_peak();
+        other->peak_before = peak > other->peak_before ? peak : other->peak_before;
+    }
+    st->peak_before = 0;
+    st->peak_was_reset = prf_procmem_reset_peak();
+    if (st->peak_was_reset) {
+        st->next = memory_peaks;
+        memory_peaks = st;
+    }
+}
+
+static void
+memory_peak_end(struct memory *st)
+{
+    struct memory **p = &memory_peaks;
+    while (*p != NULL && *p != st) {
+        p = &(*p)->next;
+    }
+    if (*p == st) {
+        *p = st->next;
+    }
+}
+
 static int
 memory_start(void *state, struct prf_round *round, struct prf_error *err)
 {
@@ -471,12 +505,13 @@ memory_start(void *state, struct prf_round *round, struct prf_error *err)
     if (st->backend == BACKEND_TRACED) {
         rc = traced_start(&st->traced, err);
     } else if (st->backend == BACKEND_RSS) {
-        st->peak_was_reset = prf_procmem_reset_peak();
+        memory_peak_begin(st);
     }
     if (rc == 0) {
         rc = memory_begin_samples(st, err);
     }
     if (rc < 0) {
+        memory_peak_end(st);
         traced_stop(&st->traced);
         return rc;
     }
@@ -490,10 +525,11 @@ static void
 memory_true_peak(struct memory *st)
 {
     int64_t bytes[2] = {-1, -1};
-    if (st->backend == BACKEND_TRACED && st->traced.started) {
+    if (st->backend == BACKEND_TRACED && !st->traced.was_tracing) {
         traced_call(&st->traced, "get_traced_memory", bytes);
     } else if (st->peak_was_reset) {
         bytes[1] = prf_procmem_peak();
+        bytes[1] = bytes[1] > st->peak_before ? bytes[1] : st->peak_before;
     }
     st->peak = (double)bytes[1] > st->peak ? (double)bytes[1] : st->peak;
 }
@@ -508,6 +544,7 @@ memory_stop(void *state, const struct prf_round *round, struct prf_error *err)
     if (st->n_samples > 0) {
         memory_true_peak(st);
     }
+    memory_peak_end(st);
     traced_stop(&st->traced);
     return PRF_DONE;
 }
@@ -597,6 +634,7 @@ memory_close(void *state)
 {
     struct memory *st = state;
     memory_end_samples(st);
+    memory_peak_end(st);
     traced_stop(&st->traced);
     Py_CLEAR(st->traced.module);
     prf_proctree_release(&st->tree);

@@ -12,6 +12,7 @@ const struct prf_backend *const prf_backends[] = {
     &prf_callgraph,
     &prf_tracer,
     &prf_line,
+    &prf_sampling,
     &prf_instructions,
     &prf_passthrough,
     NULL,

@@ -171,7 +171,7 @@ calls_enter_python_other(struct tracer *st, struct tracer_thread *t, PyCodeObjec
     struct calls_entering call = {.key = code};
     call.id = prf_codes_add_python(&st->codes, code);
     if (call.id == PRF_CODE_SKIPPED) {
-        st->n_filtered++;
+        st->n_filtered += st->filtering && !prf_codes_is_hidden_python(code);
         return;
     }
     if (calls_is_coroutine(code) && st->log_async) {
@@ -423,6 +423,7 @@ calls_thread_start(struct prf_call_thread *thread)
 }
 
 const struct prf_call_ops prf_tracer_call_ops = {
+    .name = "tracer",
     .thread_size = sizeof(struct tracer_thread),
     .thread_start = calls_thread_start,
     .enter_python = calls_enter_python,

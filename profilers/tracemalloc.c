@@ -49,7 +49,9 @@ struct tracemalloc {
     /* Strong, of _tracemalloc: looked up while nothing is traced, because the names
        would stay in the cache of attributes. */
     PyObject *functions[TRACEMALLOC_FUNCTIONS];
-    bool started;   /* tracing is ours to stop */
+    bool entered; /* in hooks/traces.h */
+    bool started; /* tracing was off before us */
+    bool peak_reset;
     bool measuring; /* between start and stop */
     bool with_peak;
     bool stopped_inside, peak_lost;
@@ -105,15 +107,27 @@ tracemalloc_nframe(const struct tracemalloc *st)
 static int
 tracemalloc_trace(struct tracemalloc *st, struct prf_error *err)
 {
-    if (tracemalloc_is_tracing(st)) {
+    st->started = prf_traces_enter(tracemalloc_is_tracing(st));
+    st->entered = true;
+    if (!st->started) {
         return 0;
     }
     PyObject *answer =
         PyObject_CallFunction(st->functions[TRACEMALLOC_START], "K",
                               (unsigned long long)tracemalloc_nframe(st));
     Py_XDECREF(answer);
-    st->started = answer != NULL;
     return answer != NULL ? 0 : tracemalloc_fail(err, "start");
+}
+
+/* The end of tracemalloc_trace, also of one that failed: off, unless others use it. */
+static int
+tracemalloc_untrace(struct tracemalloc *st, struct prf_error *err)
+{
+    bool is_last = st->entered && prf_traces_leave();
+    st->entered = false;
+    return is_last && tracemalloc_is_tracing(st)
+               ? tracemalloc_call(st, TRACEMALLOC_STOP, err)
+               : 0;
 }
 
 /* Current and highest bytes that are traced. */
@@ -184,31 +198,56 @@ tracemalloc_open(void *state, const struct prf_session *session, struct prf_erro
     if (rc == 0) {
         prf_traces_locate(&st->slow);
     }
-    if (rc == 0 && st->started) {
-        rc = tracemalloc_call(st, TRACEMALLOC_STOP, err);
-        st->started = false;
+    if (rc == 0) {
+        rc = tracemalloc_untrace(st, err);
     }
     return rc < 0
                ? rc
                : prf_snapshots_init(&st->snapshots, st->sink, session->case_file, err);
 }
 
-/* Tracing that was on before has a limit of its own. */
+/* Tracing that was on before is used as it is: it goes on, with a limit of its own. */
 static void
-tracemalloc_note_limit(struct tracemalloc *st)
+tracemalloc_note_shared(struct tracemalloc *st)
 {
     PyObject *limit = PyObject_CallNoArgs(st->functions[TRACEMALLOC_LIMIT]);
     long n = limit != NULL ? PyLong_AsLong(limit) : -1;
-    char text[160];
-    if (n > 0 && (uint64_t)n != tracemalloc_nframe(st)) {
-        snprintf(
-            text, sizeof text,
-            "tracemalloc was tracing before the case, with %ld frame%s a traceback", n,
-            n == 1 ? "" : "s");
+    char text[240];
+    if (n > 0) {
+        snprintf(text, sizeof text,
+                 "tracemalloc was tracing before the case%s, with %ld frame%s a "
+                 "traceback: it was used as it is and left on%s",
+                 prf_traces_are_ours() ? " for another profiler" : "", n,
+                 n == 1 ? "" : "s",
+                 (uint64_t)n < tracemalloc_nframe(st)
+                     ? "; what was asked for needs more frames (--nframe)"
+                     : "");
         prf_sink_info(st->sink, PRF_INFO_NOTE, text);
     }
     Py_XDECREF(limit);
     PyErr_Clear();
+}
+
+/* The one between start and stop: there is one layer over the allocators. */
+static struct tracemalloc *tracemalloc_active;
+
+static int
+tracemalloc_begin(struct tracemalloc *st, struct prf_error *err)
+{
+    int rc = tracemalloc_trace(st, err);
+    if (rc < 0) {
+        return rc;
+    }
+    if (!st->started) {
+        tracemalloc_note_shared(st);
+    }
+    prf_traces_locate(&st->slow);
+    /* The peak of a program that traces is its own, where ours can be told apart. */
+    st->peak_reset = st->started || prf_traces_counter() == NULL;
+    if (st->peak_reset) {
+        rc = tracemalloc_call(st, TRACEMALLOC_RESET_PEAK, err);
+    }
+    return rc < 0 ? rc : prf_snapshots_take(&st->snapshots, "start", 0.0, err);
 }
 
 static int
@@ -216,23 +255,25 @@ tracemalloc_start(void *state, struct prf_round *round, struct prf_error *err)
 {
     struct tracemalloc *st = state;
     (void)round;
-    int rc = tracemalloc_trace(st, err);
+    if (tracemalloc_active != NULL) {
+        return prf_fail(err, PRF_EUNAVAILABLE,
+                        "pyprofiler's 'tracemalloc' runs already in this process; stop "
+                        "it first");
+    }
+    int rc = tracemalloc_begin(st, err);
     if (rc < 0) {
-        return rc;
-    }
-    if (!st->started) {
-        tracemalloc_note_limit(st);
-    }
-    prf_traces_locate(&st->slow);
-    rc = tracemalloc_call(st, TRACEMALLOC_RESET_PEAK, err);
-    if (rc == 0) {
-        rc = prf_snapshots_take(&st->snapshots, "start", 0.0, err);
-    }
-    if (rc < 0) {
+        struct prf_error none = {0};
+        tracemalloc_untrace(st, &none);
         return rc;
     }
     const volatile size_t *counter = prf_traces_counter();
     st->with_peak = counter != NULL && prf_allocator_install(counter);
+    if (!st->with_peak && !st->peak_reset) {
+        st->peak_reset = true; /* no other way to know it */
+        PyErr_Clear();
+        tracemalloc_call(st, TRACEMALLOC_RESET_PEAK, err);
+    }
+    tracemalloc_active = st;
     st->measuring = true;
     prf_marks_begin(&st->marks, prf_clock_monotonic_ns());
     return 0;
@@ -244,7 +285,7 @@ tracemalloc_settle_peak(struct tracemalloc *st)
 {
     struct prf_allocator_peak peak = prf_allocator_peak();
     st->peak_lost = st->peak_lost || peak.foreign;
-    if ((double)peak.n_bytes > st->peak_bytes) {
+    if ((double)peak.n_bytes > st->peak_bytes || !st->peak_reset) {
         st->peak_bytes = (double)peak.n_bytes; /* the case reset Python's */
     }
     if (peak.traceback != NULL && prf_traces_knows(peak.traceback)) {
@@ -277,10 +318,10 @@ tracemalloc_stop(void *state, const struct prf_round *round, struct prf_error *e
         tracemalloc_settle_peak(st);
         st->with_peak = false;
     }
-    if (rc == 0 && st->started) {
-        rc = tracemalloc_call(st, TRACEMALLOC_STOP, err);
-    }
-    st->started = false;
+    tracemalloc_active = NULL;
+    struct prf_error late = {0};
+    int untraced = tracemalloc_untrace(st, rc == 0 ? err : &late);
+    rc = rc < 0 ? rc : untraced;
     return rc < 0 ? rc : PRF_DONE;
 }
 
@@ -348,8 +389,8 @@ tracemalloc_close(void *state)
     if (st->with_peak) {
         prf_allocator_remove();
     }
-    if (st->started && tracemalloc_is_tracing(st)) {
-        tracemalloc_call(st, TRACEMALLOC_STOP, &err);
+    if (st->functions[TRACEMALLOC_FUNCTIONS - 1] != NULL) {
+        tracemalloc_untrace(st, &err);
     }
     prf_snapshots_release(&st->snapshots);
     for (int i = 0; i < TRACEMALLOC_FUNCTIONS; i++) {

@@ -69,7 +69,9 @@ tracer_start(void *state, struct prf_round *round, struct prf_error *err)
     struct tracer *st = state;
     (void)round;
     if (tracer_active != NULL) {
-        return prf_fail(err, PRF_EUNAVAILABLE, "another tracer runs in this process");
+        return prf_fail(err, PRF_EUNAVAILABLE,
+                        "pyprofiler's 'tracer' runs already in this process; stop it "
+                        "first");
     }
     if (!st->ignore_multiprocess) {
         prf_trace_children_start(&st->children, st->sink, prf_tracer.options, st);

@@ -65,6 +65,10 @@ struct prf_session {
     const char *case_file; /* absolute path */
     const char *class_name;  /* NULL: a script */
     const char *method_name; /* likewise */
+    /* It starts and stops in the middle of Python code that is to be measured, as a
+       `with` block is: a frame that runs already is of the program, not of what runs
+       the case. */
+    bool from_inside;
     /* A whole program: executed once, whatever stop says. Its wall_time, cpu_time,
        average_cpu and peak_memory are recorded by the worker, not by the backend. */
     bool is_script;

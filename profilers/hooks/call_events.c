@@ -1,6 +1,8 @@
 /* Threads of the call events, and which mechanism feeds them. */
 #include "call_source.h"
 
+#include <string.h>
+
 static PyType_Slot call_thread_slots[] = {{0, NULL}};
 
 int
@@ -139,13 +141,41 @@ call_source_choose(unsigned flags)
 #endif
 }
 
+/* Those between start and stop; protected by the GIL. */
+static struct prf_call_events *call_running;
+
+static int
+call_check_place(const struct prf_call_events *events, struct prf_error *err)
+{
+    for (struct prf_call_events *e = call_running; e != NULL; e = e->next_running) {
+        if (strcmp(e->ops->name, events->ops->name) == 0) {
+            return prf_fail(err, PRF_EUNAVAILABLE,
+                            "pyprofiler's '%s' runs already in this process; stop it "
+                            "first",
+                            e->ops->name);
+        }
+        if (!PRF_HAVE_MONITORING) {
+            return prf_fail(err, PRF_EUNAVAILABLE,
+                            "calls are held by pyprofiler's '%s': this Python can tell "
+                            "them to one profiler at a time; stop it first",
+                            e->ops->name);
+        }
+    }
+    return 0;
+}
+
 int
 prf_call_events_start(struct prf_call_events *events, struct prf_error *err)
 {
     const struct prf_call_source *source = call_source_choose(events->flags);
-    int rc = source->start(events, err);
+    int rc = call_check_place(events, err);
+    if (rc == 0) {
+        rc = source->start(events, err);
+    }
     if (rc == 0) {
         events->running = source;
+        events->next_running = call_running;
+        call_running = events;
     }
     return rc;
 }
@@ -153,10 +183,16 @@ prf_call_events_start(struct prf_call_events *events, struct prf_error *err)
 void
 prf_call_events_stop(struct prf_call_events *events)
 {
-    if (events->running != NULL) {
-        events->running->stop(events);
-        events->running = NULL;
+    struct prf_call_events **p = &call_running;
+    if (events->running == NULL) {
+        return;
     }
+    while (*p != events) {
+        p = &(*p)->next_running;
+    }
+    *p = events->next_running;
+    events->running->stop(events);
+    events->running = NULL;
 }
 
 void

@@ -5,7 +5,9 @@
    same version makes of it: a resumed generator is a call, a yield is a return; of the
    callables only C functions and method descriptors count, by their PyMethodDef.
 
-   Everything runs with the GIL held. At most one user at a time. */
+   Everything runs with the GIL held. Several users at once: one of each profiler (by
+   `ops->name`), each with a place of its own in sys.monitoring; before 3.12 there is
+   one place, so one user. Lines (line_events.h) may be told beside it. */
 #ifndef PRF_CALL_EVENTS_H
 #define PRF_CALL_EVENTS_H
 
@@ -39,6 +41,7 @@ enum prf_call_end { PRF_CALL_RETURNED, PRF_CALL_RAISED };
 /* What the user wants to be told. Called in the middle of a call: no allocation but
    from what is reserved, no Python code except with the exception put aside. */
 struct prf_call_ops {
+    const char *name;       /* of the profiler, for those who find the place taken */
     Py_ssize_t thread_size; /* of the user's struct */
     void (*thread_start)(struct prf_call_thread *thread);
     void (*enter_python)(struct prf_call_thread *thread, PyCodeObject *code);
@@ -68,7 +71,8 @@ struct prf_call_events {
     PyObject *thread_type;           /* strong */
     struct prf_call_thread *threads; /* strong references, newest use first */
     struct prf_call_thread *current; /* borrowed: that of the last event */
-    bool replaced; /* after stop: the case had put its own profile function in place */
+    bool replaced; /* after stop: the case had taken the place or put its own there */
+    struct prf_call_events *next_running;
     const struct prf_call_source *running; /* NULL: stopped */
     void *source;                          /* what the mechanism keeps */
     Py_tracefunc profile_function;         /* what it installed in threads, or NULL */
@@ -78,10 +82,13 @@ struct prf_call_events {
 int prf_call_events_open(struct prf_call_events *events, const struct prf_call_ops *ops,
                          void *user, unsigned flags, struct prf_error *err);
 
-/* From now on. PRF_EUNAVAILABLE: another tool holds what is needed; it is named. */
+/* From now on. PRF_EUNAVAILABLE: another tool holds what is needed; it is named, and
+   goes on undisturbed. Calls that are open stay unseen, those made from now on count,
+   on every thread. */
 int prf_call_events_start(struct prf_call_events *events, struct prf_error *err);
 
-/* No more events on any thread. Idempotent, cannot fail. */
+/* No more events on any thread; what is open is left, and its return not told. May be
+   called on another thread than the start. Idempotent, cannot fail. */
 void prf_call_events_stop(struct prf_call_events *events);
 
 /* The object of the calling thread, new or not; NULL: no memory. Borrowed. */

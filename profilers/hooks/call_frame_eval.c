@@ -60,16 +60,17 @@ static inline PyObject *
 frame_eval_run(PyThreadState *tstate, _PyInterpreterFrame *frame, int throwflag,
                struct prf_call_thread *thread, uint64_t serial)
 {
-    struct prf_frame_mode *mode = frame_eval_mode(frame->f_code);
+    struct prf_frame_mode *mode = frame_eval_mode(prf_frame_eval_code(frame));
     struct prf_frame_mode *caller = thread->mode;
     _PyCFrame *cframe = tstate->cframe;
     uint8_t before = cframe->use_tracing;
     bool ours = tstate->c_profilefunc == thread->events->profile_function;
-    if (ours && tstate->c_tracefunc == NULL) {
+    if (ours &&
+        (tstate->c_tracefunc == NULL || tstate->c_tracefunc == prf_frame_eval_trace)) {
         cframe->use_tracing = frame_eval_traced(mode, frame) ? 255 : 0;
     }
     thread->mode = mode;
-    PyObject *result = _PyEval_EvalFrameDefault(tstate, frame, throwflag);
+    PyObject *result = prf_frame_eval_below(tstate, frame, throwflag);
     if (serial == frame_eval_serial) {
         thread->mode = caller;
         if (ours && tstate->c_profilefunc == thread->events->profile_function) {
@@ -97,7 +98,7 @@ frame_eval_inside(PyThreadState *tstate, _PyInterpreterFrame *frame, int throwfl
                   struct prf_call_thread *thread, uint64_t serial)
 {
     if (thread->events->flags & PRF_CALL_NO_C) {
-        return _PyEval_EvalFrameDefault(tstate, frame, throwflag);
+        return prf_frame_eval_below(tstate, frame, throwflag);
     }
     return frame_eval_run(tstate, frame, throwflag, thread, serial);
 }
@@ -137,7 +138,7 @@ frame_eval_inside(PyThreadState *tstate, _PyInterpreterFrame *frame, int throwfl
 {
     int n_units = frame_eval_units(PRF_FRAME_CODE(frame));
     prf_recursion_lend(tstate, n_units);
-    PyObject *result = _PyEval_EvalFrameDefault(tstate, frame, throwflag);
+    PyObject *result = prf_frame_eval_below(tstate, frame, throwflag);
     prf_recursion_lend(tstate, -n_units);
     return result;
 }
@@ -159,7 +160,7 @@ frame_eval_stack_end(PyThreadState *tstate, _PyInterpreterFrame *frame, int thro
     }
     int above = prf_recursion_above(tstate, FRAME_EVAL_END_UNITS);
     prf_recursion_lend(tstate, -above);
-    PyObject *result = _PyEval_EvalFrameDefault(tstate, frame, throwflag);
+    PyObject *result = prf_frame_eval_below(tstate, frame, throwflag);
     prf_recursion_lend(tstate, above);
     return result;
 }
@@ -173,13 +174,13 @@ frame_eval_hook(PyThreadState *tstate, _PyInterpreterFrame *frame, int throwflag
     struct prf_call_thread *thread =
         events ? prf_call_thread_get(events, tstate) : NULL;
     if (thread == NULL || tstate->tracing || prf_frame_eval_makes_generator(frame)) {
-        return _PyEval_EvalFrameDefault(tstate, frame, throwflag);
+        return prf_frame_eval_below(tstate, frame, throwflag);
     }
     if (prf_frame_eval_stack_low(&thread->stack_floor)) {
         return frame_eval_stack_end(tstate, frame, throwflag);
     }
     uint64_t serial = frame_eval_serial;
-    PyCodeObject *code = PRF_FRAME_CODE(frame); /* held by the user once entered */
+    PyCodeObject *code = prf_frame_eval_code(frame); /* held by the user once entered */
     prf_inlining_seen(frame);
     thread->frame = frame;
     events->ops->enter_python(thread, code);
@@ -226,7 +227,7 @@ frame_eval_start(struct prf_call_events *events, struct prf_error *err)
     if (rc < 0) {
         return rc;
     }
-    rc = prf_frame_eval_start(frame_eval_hook, err);
+    rc = prf_frame_eval_start(PRF_FRAME_EVAL_CALLS, frame_eval_hook, err);
     if (rc < 0) {
         frame_eval_release();
         return rc;
@@ -244,7 +245,7 @@ frame_eval_start(struct prf_call_events *events, struct prf_error *err)
 static void
 frame_eval_stop(struct prf_call_events *events)
 {
-    if (!prf_frame_eval_stop(frame_eval_hook)) {
+    if (!prf_frame_eval_stop(PRF_FRAME_EVAL_CALLS)) {
         events->replaced = true;
     }
     frame_eval_active = NULL;

@@ -8,15 +8,9 @@
 
 #if PRF_HAVE_MONITORING
 
-#include <stddef.h>
 #include <stdlib.h>
-#include <string.h>
-#include <structmember.h>
 
-struct monitoring_callback {
-    PyObject_HEAD vectorcallfunc vectorcall;
-    struct prf_call_events *events; /* borrowed; NULL after stop */
-};
+#include "monitoring.h"
 
 enum monitoring_of {
     OF_PYTHON,
@@ -33,18 +27,17 @@ struct monitoring_event {
 enum { N_EVENTS = 10 };
 
 struct monitoring {
-    PyObject *module;                                /* strong: sys.monitoring */
-    PyObject *missing;                               /* strong: its MISSING */
-    PyTypeObject *callback_type;                     /* strong */
-    struct monitoring_callback *callbacks[N_EVENTS]; /* strong */
-    int tool_id;
-    bool frames; /* frame evaluation tells Python's calls */
+    struct prf_monitoring tool;
+    struct prf_monitoring_event events[N_EVENTS + 1];
+    bool of_python[N_EVENTS]; /* of `events`: calls and returns of Python functions */
+    PyObject *missing;        /* strong: sys.monitoring.MISSING */
+    bool frames;              /* frame evaluation tells Python's calls */
 };
 
 static inline struct prf_call_thread *
 monitoring_thread(PyObject *self)
 {
-    struct prf_call_events *events = ((struct monitoring_callback *)self)->events;
+    struct prf_call_events *events = prf_monitoring_user(self);
     if (events == NULL) {
         return NULL;
     }
@@ -198,177 +191,27 @@ static const struct monitoring_event monitoring_events[N_EVENTS] = {
     {"RAISE", monitoring_raise, OF_RAISED},
 };
 
-static PyMemberDef callback_members[] = {
-    {"__vectorcalloffset__", T_PYSSIZET,
-     offsetof(struct monitoring_callback, vectorcall), READONLY, NULL},
-    {NULL},
-};
-
-static PyType_Slot callback_slots[] = {
-    {Py_tp_members, callback_members},
-    {Py_tp_call, PyVectorcall_Call},
-    {0, NULL},
-};
-
-static PyType_Spec callback_spec = {
-    .name = "pyprofiler.monitoring_callback",
-    .basicsize = sizeof(struct monitoring_callback),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL |
-             Py_TPFLAGS_DISALLOW_INSTANTIATION,
-    .slots = callback_slots,
-};
-
-static struct monitoring_callback *
-monitoring_callback_new(struct monitoring *mon, struct prf_call_events *events,
-                        vectorcallfunc function)
+/* The events that the user wants, without Python's calls if frame evaluation tells
+ * them.
+ */
+static void
+monitoring_choose(struct monitoring *mon, const struct prf_call_events *events)
 {
-    struct monitoring_callback *callback =
-        (struct monitoring_callback *)PyType_GenericAlloc(mon->callback_type, 0);
-    if (callback != NULL) {
-        callback->vectorcall = function;
-        callback->events = events;
-    }
-    return callback;
-}
-
-/* sys.monitoring.events.NAME, or -1 with an exception. */
-static long
-monitoring_event_bit(const struct monitoring *mon, const char *name)
-{
-    PyObject *names = PyObject_GetAttrString(mon->module, "events");
-    PyObject *bit = names ? PyObject_GetAttrString(names, name) : NULL;
-    long value = bit ? PyLong_AsLong(bit) : -1;
-    Py_XDECREF(bit);
-    Py_XDECREF(names);
-    return value;
-}
-
-/* Call a function of sys.monitoring, only success counts. */
-static int
-monitoring_do(PyObject *result)
-{
-    Py_XDECREF(result);
-    return result ? 0 : -1;
-}
-
-static int
-monitoring_register(struct monitoring *mon, long bit, PyObject *callback)
-{
-    return monitoring_do(PyObject_CallMethod(mon->module, "register_callback", "ilO",
-                                             mon->tool_id, bit, callback));
-}
-
-/* Have the events of the registered callbacks, without Python's calls if frame
-   evaluation tells them. */
-static int
-monitoring_set_events(const struct monitoring *mon)
-{
-    long mask = 0;
-    for (int i = 0; i < N_EVENTS; i++) {
-        const struct monitoring_event *event = &monitoring_events[i];
-        if (mon->callbacks[i] == NULL || (mon->frames && event->of == OF_PYTHON)) {
-            continue;
-        }
-        long bit = monitoring_event_bit(mon, event->name);
-        if (bit < 0) {
-            return -1;
-        }
-        mask |= bit;
-    }
-    return monitoring_do(
-        PyObject_CallMethod(mon->module, "set_events", "il", mon->tool_id, mask));
-}
-
-static int
-monitoring_install(struct monitoring *mon, struct prf_call_events *events)
-{
+    int n = 0;
     for (int i = 0; i < N_EVENTS; i++) {
         const struct monitoring_event *event = &monitoring_events[i];
         if ((event->of == OF_C && (events->flags & PRF_CALL_NO_C)) ||
             (event->of == OF_RAISED && events->ops->raised == NULL)) {
             continue;
         }
-        long bit = monitoring_event_bit(mon, event->name);
-        mon->callbacks[i] = monitoring_callback_new(mon, events, event->function);
-        if (bit < 0 || mon->callbacks[i] == NULL ||
-            monitoring_register(mon, bit, (PyObject *)mon->callbacks[i]) < 0) {
-            return -1;
-        }
+        mon->of_python[n] = event->of == OF_PYTHON;
+        mon->events[n++] = (struct prf_monitoring_event){
+            .name = event->name,
+            .function = event->function,
+            .scope = mon->frames && event->of == OF_PYTHON ? PRF_MONITORING_NONE
+                                                           : PRF_MONITORING_GLOBAL,
+        };
     }
-    return monitoring_set_events(mon);
-}
-
-/* Take everything back that monitoring_install did, as far as it got. Cannot fail: what
-   the case may have undone itself is not an error. */
-static void
-monitoring_uninstall(struct monitoring *mon)
-{
-    if (monitoring_do(PyObject_CallMethod(mon->module, "set_events", "ii", mon->tool_id,
-                                          0)) < 0) {
-        PyErr_Clear();
-    }
-    for (int i = 0; i < N_EVENTS; i++) {
-        long bit = monitoring_event_bit(mon, monitoring_events[i].name);
-        if (mon->callbacks[i] == NULL) {
-            continue;
-        }
-        mon->callbacks[i]->events = NULL;
-        if (monitoring_register(mon, bit, Py_None) < 0) {
-            PyErr_Clear();
-        }
-        Py_CLEAR(mon->callbacks[i]);
-    }
-    if (monitoring_do(
-            PyObject_CallMethod(mon->module, "free_tool_id", "i", mon->tool_id)) < 0) {
-        PyErr_Clear();
-    }
-}
-
-static void
-monitoring_free(struct monitoring *mon)
-{
-    Py_XDECREF(mon->callback_type);
-    Py_XDECREF(mon->missing);
-    Py_XDECREF(mon->module);
-    free(mon);
-}
-
-static int
-monitoring_open(struct monitoring *mon)
-{
-    PyObject *sys = PyImport_ImportModule("sys");
-    mon->module = sys ? PyObject_GetAttrString(sys, "monitoring") : NULL;
-    Py_XDECREF(sys);
-    if (mon->module == NULL) {
-        return -1;
-    }
-    mon->missing = PyObject_GetAttrString(mon->module, "MISSING");
-    mon->callback_type = (PyTypeObject *)PyType_FromSpec(&callback_spec);
-    PyObject *id = PyObject_GetAttrString(mon->module, "PROFILER_ID");
-    mon->tool_id = id ? (int)PyLong_AsLong(id) : -1;
-    Py_XDECREF(id);
-    return mon->missing && mon->callback_type && mon->tool_id >= 0 ? 0 : -1;
-}
-
-/* 0 when the tool id is ours now; otherwise says who has it. */
-static int
-monitoring_claim(struct monitoring *mon, struct prf_error *err)
-{
-    PyObject *holder = PyObject_CallMethod(mon->module, "get_tool", "i", mon->tool_id);
-    int rc = 0;
-    if (holder != NULL && holder != Py_None) {
-        const char *name = PyUnicode_Check(holder) ? PyUnicode_AsUTF8(holder) : NULL;
-        rc = prf_fail(err, PRF_EUNAVAILABLE,
-                      "the profiler's place in sys.monitoring is held by '%s'; stop it",
-                      name ? name : "?");
-    } else if (holder == NULL ||
-               monitoring_do(PyObject_CallMethod(mon->module, "use_tool_id", "is",
-                                                 mon->tool_id, "pyprofiler")) < 0) {
-        rc = prf_call_source_fail(err, "claiming a tool id of sys.monitoring");
-    }
-    PyErr_Clear();
-    Py_XDECREF(holder);
-    return rc;
 }
 
 static void
@@ -378,9 +221,29 @@ monitoring_stop(struct prf_call_events *events)
     if (mon->frames) {
         prf_call_frame_eval.stop(events);
     }
-    monitoring_uninstall(mon);
-    monitoring_free(mon);
+    events->replaced = events->replaced || !prf_monitoring_is_ours(&mon->tool);
+    prf_monitoring_stop(&mon->tool);
+    Py_XDECREF(mon->missing);
+    free(mon);
     events->source = NULL;
+}
+
+static int
+monitoring_begin(struct monitoring *mon, struct prf_call_events *events,
+                 struct prf_error *err)
+{
+    /* With another evaluation in place (a compiler, a profiler of ours) everything
+       comes from here. */
+    struct prf_error none = {0};
+    mon->frames = (events->flags & PRF_CALL_NO_C) != 0 &&
+                  prf_call_frame_eval.start(events, &none) == 0;
+    monitoring_choose(mon, events);
+    int rc =
+        prf_monitoring_start(&mon->tool, events->ops->name, mon->events, events, err);
+    if (rc < 0 && mon->frames) {
+        prf_call_frame_eval.stop(events);
+    }
+    return rc;
 }
 
 static int
@@ -390,22 +253,15 @@ monitoring_start(struct prf_call_events *events, struct prf_error *err)
     if (mon == NULL) {
         return prf_fail(err, PRF_ENOMEM, "no memory for sys.monitoring");
     }
-    int rc = monitoring_open(mon) < 0
-                 ? prf_call_source_fail(err, "using sys.monitoring")
-                 : monitoring_claim(mon, err);
-    if (rc != 0) {
-        monitoring_free(mon);
-        return rc;
-    }
     events->source = mon;
-    /* With another tool's evaluation in place (a compiler) everything comes from here.
-     */
-    struct prf_error none = {0};
-    mon->frames = (events->flags & PRF_CALL_NO_C) != 0 &&
-                  prf_call_frame_eval.start(events, &none) == 0;
-    if (monitoring_install(mon, events) < 0) {
-        rc = prf_call_source_fail(err, "installing the callbacks of sys.monitoring");
-        monitoring_stop(events);
+    PyObject *module = PySys_GetObject("monitoring"); /* borrowed from sys */
+    mon->missing = module ? PyObject_GetAttrString(module, "MISSING") : NULL;
+    int rc = mon->missing == NULL ? prf_call_source_fail(err, "using sys.monitoring")
+                                  : monitoring_begin(mon, events, err);
+    if (rc < 0) {
+        Py_XDECREF(mon->missing);
+        free(mon);
+        events->source = NULL;
     }
     return rc;
 }
@@ -415,7 +271,10 @@ prf_call_monitoring_go_on(struct prf_call_events *events)
 {
     struct monitoring *mon = events->source;
     mon->frames = false;
-    int rc = monitoring_set_events(mon);
+    for (int i = 0; mon->events[i].name != NULL; i++) {
+        mon->events[i].scope |= mon->of_python[i] ? PRF_MONITORING_GLOBAL : 0;
+    }
+    int rc = prf_monitoring_reset(&mon->tool);
     PyErr_Clear();
     return rc;
 }

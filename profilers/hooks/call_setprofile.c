@@ -3,12 +3,15 @@
    later get it through _thread.start_new_thread, whose method definition is exchanged
    while we run. That way it does not matter under which name a module holds the
    function. */
+#define Py_BUILD_CORE_MODULE 1
 #include "call_source.h"
 
 #if !PRF_HAVE_MONITORING
 
 #include <stdlib.h>
 #include <string.h>
+
+#include "frame_eval.h"
 
 /* One function object of the module _thread whose m_ml is exchanged. */
 struct setprofile_patch {
@@ -19,6 +22,7 @@ struct setprofile_patch {
 
 struct setprofile {
     struct setprofile_patch patches[2]; /* start_new_thread and its older name */
+    uint64_t thread_id;                 /* of the thread state that started */
     PyTypeObject *begin_type;           /* strong */
     uint64_t serial;                    /* of this start: see setprofile_active */
 };
@@ -47,6 +51,9 @@ setprofile_hook(PyObject *self, PyFrameObject *frame, int what, PyObject *arg)
     PyCFunctionObject *fn = (PyCFunctionObject *)arg;
     PyCodeObject *code = PyFrame_GetCode(frame);
     Py_DECREF(code); /* the frame runs: it keeps it */
+    if (__builtin_expect(prf_frame_eval_original != NULL, 0)) {
+        code = prf_frame_eval_original(code);
+    }
     if (what == PyTrace_C_CALL) {
         ops->enter_c(thread, fn->m_ml, fn->m_self, fn->m_module, code);
     } else if (what == PyTrace_C_RETURN || what == PyTrace_C_EXCEPTION) {
@@ -216,7 +223,9 @@ setprofile_install(struct prf_call_events *events)
             PyErr_NoMemory();
             return -1;
         }
-        if (tstate->c_profilefunc == NULL &&
+        bool is_free =
+            tstate->c_profilefunc == NULL || tstate->c_profilefunc == setprofile_hook;
+        if (is_free &&
             _PyEval_SetProfile(tstate, setprofile_hook, (PyObject *)thread) < 0) {
             return -1;
         }
@@ -227,13 +236,16 @@ setprofile_install(struct prf_call_events *events)
 static void
 setprofile_uninstall(struct prf_call_events *events)
 {
+    const struct setprofile *sp = events->source;
     PyThreadState *tstate = PyInterpreterState_ThreadHead(PyInterpreterState_Get());
     for (; tstate != NULL; tstate = PyThreadState_Next(tstate)) {
-        if (tstate->c_profilefunc == setprofile_hook) {
+        bool ours = tstate->c_profilefunc == setprofile_hook;
+        if (ours) {
             if (_PyEval_SetProfile(tstate, NULL, NULL) < 0) {
                 PyErr_Clear(); /* an audit hook objects; `events` is NULL from now on */
             }
-        } else if (tstate->c_profilefunc != NULL) {
+        }
+        if (!ours && (tstate->c_profilefunc != NULL || tstate->id == sp->thread_id)) {
             events->replaced = true;
         }
     }
@@ -243,7 +255,6 @@ static void
 setprofile_stop(struct prf_call_events *events)
 {
     struct setprofile *sp = events->source;
-    events->replaced = PyThreadState_Get()->c_profilefunc != setprofile_hook;
     setprofile_uninstall(events);
     events->profile_function = NULL;
     prf_call_frame_eval.stop(events);
@@ -256,14 +267,37 @@ setprofile_stop(struct prf_call_events *events)
     free(sp);
 }
 
+/* Refuses, saying whose profile function it is. */
+static int
+setprofile_refuse(const PyThreadState *tstate, struct prf_error *err)
+{
+    PyObject *object = tstate->c_profileobj; /* borrowed from the thread */
+    const char *type = object ? Py_TYPE(object)->tp_name : "?";
+    const char *base =
+        object && Py_TYPE(object)->tp_base ? Py_TYPE(object)->tp_base->tp_name : "";
+    if (strcmp(type, "_lsprof.Profiler") == 0 ||
+        strcmp(base, "_lsprof.Profiler") == 0) {
+        return prf_fail(err, PRF_EUNAVAILABLE,
+                        "a profile function is set already: this thread is profiled by "
+                        "'cProfile'; call its disable() first");
+    }
+    PyObject *repr = object ? PyObject_Repr(object) : NULL;
+    const char *text = repr ? PyUnicode_AsUTF8(repr) : NULL;
+    PyErr_Clear();
+    int rc = prf_fail(err, PRF_EUNAVAILABLE,
+                      "a profile function is set already, by sys.setprofile or a "
+                      "debugger: '%s'; remove it with sys.setprofile(None)",
+                      text ? text : type);
+    Py_XDECREF(repr);
+    return rc;
+}
+
 static int
 setprofile_start(struct prf_call_events *events, struct prf_error *err)
 {
-    if (PyThreadState_Get()->c_profilefunc != NULL || setprofile_active != NULL) {
-        return prf_fail(
-            err, PRF_EUNAVAILABLE,
-            "a profile function is set already (sys.setprofile, cProfile or "
-            "a debugger); remove it");
+    PyThreadState *tstate = PyThreadState_Get();
+    if (tstate->c_profilefunc != NULL && tstate->c_profilefunc != setprofile_hook) {
+        return setprofile_refuse(tstate, err);
     }
     int rc = prf_call_frame_eval.start(events, err);
     if (rc < 0) {
@@ -275,6 +309,7 @@ setprofile_start(struct prf_call_events *events, struct prf_error *err)
         return prf_fail(err, PRF_ENOMEM, "no memory for the profile function");
     }
     sp->serial = ++setprofile_serial;
+    sp->thread_id = PyThreadState_Get()->id;
     events->source = sp;
     events->profile_function = setprofile_hook;
     setprofile_active = events;

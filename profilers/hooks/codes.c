@@ -170,6 +170,51 @@ codes_text(PyObject *text, PyObject **owner)
     return utf8;
 }
 
+#define CODES_HIDDEN_MAX 32u
+
+/* Protected by the GIL. */
+static const void *hidden[CODES_HIDDEN_MAX];
+static PyObject *hidden_python[CODES_HIDDEN_MAX]; /* strong, for good */
+static size_t n_hidden, n_hidden_python;
+
+static bool
+codes_is_hidden(const PyMethodDef *method)
+{
+    for (size_t i = 0; i < n_hidden; i++) {
+        if (hidden[i] == method) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool
+prf_codes_is_hidden_python(const PyCodeObject *code)
+{
+    for (size_t i = 0; i < n_hidden_python; i++) {
+        if (hidden_python[i] == (const PyObject *)code) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void
+prf_codes_hide(const PyMethodDef *method)
+{
+    if (n_hidden < CODES_HIDDEN_MAX && !codes_is_hidden(method)) {
+        hidden[n_hidden++] = method;
+    }
+}
+
+void
+prf_codes_hide_python(PyCodeObject *code)
+{
+    if (n_hidden_python < CODES_HIDDEN_MAX && !prf_codes_is_hidden_python(code)) {
+        hidden_python[n_hidden_python++] = Py_NewRef(code);
+    }
+}
+
 uint32_t
 prf_codes_add_python(struct prf_codes *codes, PyCodeObject *code)
 {
@@ -186,7 +231,7 @@ prf_codes_add_python(struct prf_codes *codes, PyCodeObject *code)
     uint32_t line = code->co_firstlineno > 0 ? (uint32_t)code->co_firstlineno : 0;
     uint32_t flags =
         codes->flags_of ? codes->flags_of(codes->flags_user, file, qualname) : 0;
-    id = prf_codes_file_kept(codes, file)
+    id = prf_codes_file_kept(codes, file) && !prf_codes_is_hidden_python(code)
              ? prf_sink_code(codes->sink, file, name, qualname, line, flags)
              : PRF_CODE_SKIPPED;
     id = codes_insert(codes, code, (PyObject *)code, id);
@@ -261,28 +306,6 @@ codes_c_name(PyMethodDef *method, PyObject *self, PyObject *module)
     }
     Py_XDECREF(name);
     return text;
-}
-
-static const PyMethodDef *hidden[8];
-static size_t n_hidden;
-
-void
-prf_codes_hide(const PyMethodDef *method)
-{
-    if (n_hidden < sizeof(hidden) / sizeof(hidden[0])) {
-        hidden[n_hidden++] = method;
-    }
-}
-
-static bool
-codes_is_hidden(const PyMethodDef *method)
-{
-    for (size_t i = 0; i < n_hidden; i++) {
-        if (hidden[i] == method) {
-            return true;
-        }
-    }
-    return false;
 }
 
 uint32_t

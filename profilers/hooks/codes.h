@@ -76,8 +76,14 @@ uint32_t prf_codes_add_python(struct prf_codes *codes, PyCodeObject *code);
 uint32_t prf_codes_add_c(struct prf_codes *codes, PyMethodDef *method, PyObject *self,
                          PyObject *module);
 
-/* Leave this C function of our own out of every result; at most 8, before any run. */
+/* Leave this C function of our own out of every result; at most 32, before any run.
+   Hiding one again does nothing. */
 void prf_codes_hide(const PyMethodDef *method);
+
+/* The same for a Python function: its calls and lines. What it calls is seen, as called
+   by its caller. Holds a strong reference for good; at most 32. */
+void prf_codes_hide_python(PyCodeObject *code);
+bool prf_codes_is_hidden_python(const PyCodeObject *code);
 
 /* A note for each pattern of `include` that matched no file. No GIL needed. */
 void prf_codes_note(const struct prf_codes *codes, struct prf_sink *sink);

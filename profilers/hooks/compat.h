@@ -30,6 +30,49 @@
 #define PRF_FRAME_CODE(frame) ((frame)->f_code)
 #endif
 
+/* The instruction that a frame is at, the next or the one before: inside its code. */
+#if PY_VERSION_HEX >= 0x030D0000
+#define PRF_FRAME_INSTR(frame) ((frame)->instr_ptr)
+#else
+#define PRF_FRAME_INSTR(frame) ((frame)->prev_instr)
+#endif
+
+/* A frame of the interpreter's own between evaluations, without code of anybody's. */
+#if PY_VERSION_HEX >= 0x030C0000
+#define PRF_FRAME_IS_SHIM(frame) ((frame)->owner == FRAME_OWNED_BY_CSTACK)
+#else
+#define PRF_FRAME_IS_SHIM(frame) false
+#endif
+
+/* The innermost frame of a thread. */
+#if PY_VERSION_HEX >= 0x030D0000
+#define PRF_THREAD_FRAME(tstate) ((tstate)->current_frame)
+#else
+#define PRF_THREAD_FRAME(tstate) ((tstate)->cframe->current_frame)
+#endif
+
+/* Does the thread hold the GIL now? Asked without it; for files that may look inside. */
+#if PY_VERSION_HEX >= 0x030D0000
+#define PRF_THREAD_HOLDS_GIL(tstate) ((tstate)->_status.holds_gil)
+#elif PY_VERSION_HEX >= 0x030C0000
+#define PRF_THREAD_HOLDS_GIL(tstate) ((tstate)->_status.active)
+#else
+#define PRF_THREAD_HOLDS_GIL(tstate)                                                   \
+    ((uintptr_t)(tstate) ==                                                            \
+     _Py_atomic_load_relaxed(&_PyRuntime.gilstate.tstate_current))
+#endif
+
+/* While it is held no thread state is added or removed. No GIL needed; never wait for
+   anything meanwhile. */
+#if PY_VERSION_HEX >= 0x030D0000
+#define PRF_THREADS_LOCK() PyMutex_Lock(&_PyRuntime.interpreters.mutex)
+#define PRF_THREADS_UNLOCK() PyMutex_Unlock(&_PyRuntime.interpreters.mutex)
+#else
+#define PRF_THREADS_LOCK()                                                             \
+    PyThread_acquire_lock(_PyRuntime.interpreters.mutex, WAIT_LOCK)
+#define PRF_THREADS_UNLOCK() PyThread_release_lock(_PyRuntime.interpreters.mutex)
+#endif
+
 /* The exception that is being raised, put aside: hooks run in the middle of
    generator.throw(), where one may be set. */
 struct prf_exception {
@@ -202,6 +245,40 @@ prf_thread_state(void)
 #else
     return _PyThreadState_UncheckedGet();
 #endif
+}
+
+/* Another number for every thread state of an interpreter, though their memory is used
+   again. */
+static inline uint64_t
+prf_thread_serial(const PyThreadState *tstate)
+{
+    return tstate->id;
+}
+
+/* The contextvars.Context that is entered, borrowed; NULL: the thread has none yet. */
+static inline PyObject *
+prf_context(const PyThreadState *tstate)
+{
+    return tstate->context;
+}
+
+/* Changes whenever a context is entered or left. */
+static inline uint64_t
+prf_context_version(const PyThreadState *tstate)
+{
+    return tstate->context_ver;
+}
+
+/* The context from which a context was entered, borrowed; NULL: none, or it is not
+   entered. The first field of struct _pycontextobject in 3.11, 3.12 and 3.13, whose
+   header needs the core's own macros. */
+static inline PyObject *
+prf_context_outer(PyObject *context)
+{
+    struct context_head {
+        PyObject_HEAD PyObject *ctx_prev;
+    };
+    return ((struct context_head *)context)->ctx_prev;
 }
 
 #endif

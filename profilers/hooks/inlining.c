@@ -75,7 +75,7 @@ struct prf_inlining_class {
 /* Protected by the GIL. */
 struct prf_inlining_class *prf_inlining_making;
 static newfunc inlining_type_new; /* what PyType_Type.tp_new is without us, for good */
-static bool inlining_forbidden;
+static unsigned inlining_forbidden; /* how often */
 
 static PyObject *
 inlining_alloc(PyTypeObject *type, Py_ssize_t n_items)
@@ -197,7 +197,7 @@ prf_inlining_forbid(struct prf_error *Py_UNUSED(err))
     if (inlining_type_new == NULL) {
         inlining_type_new = PyType_Type.tp_new;
     }
-    inlining_forbidden = true;
+    inlining_forbidden++;
     inlining_walk(&PyBaseObject_Type, inlining_forbid_class);
     return 0;
 }
@@ -205,8 +205,7 @@ prf_inlining_forbid(struct prf_error *Py_UNUSED(err))
 void
 prf_inlining_allow(void)
 {
-    if (inlining_forbidden) {
-        inlining_forbidden = false;
+    if (inlining_forbidden > 0 && --inlining_forbidden == 0) {
         inlining_walk(&PyBaseObject_Type, inlining_allow_class);
     }
 }

@@ -18,10 +18,11 @@
 
 #include <pyprofiler/error.h>
 
-/* For all classes that are there now, and those to come. PRF_ENOMEM. */
+/* For all classes that are there now, and those to come, until as many
+   prf_inlining_allow as this succeeded. PRF_ENOMEM. */
 int prf_inlining_forbid(struct prf_error *err);
 
-/* As before, as far as it costs the case something. Idempotent. */
+/* The last one makes it as before, as far as it costs the program something. */
 void prf_inlining_allow(void);
 
 #if PRF_HAVE_INLINED_GETITEM

@@ -21,10 +21,10 @@ static uint64_t line_serial; /* protected by the GIL */
 
 int
 prf_line_events_open(struct prf_line_events *events, const struct prf_line_ops *ops,
-                     void *user, struct prf_error *err)
+                     void *user, unsigned flags, struct prf_error *err)
 {
-    *events =
-        (struct prf_line_events){.ops = ops, .user = user, .serial = ++line_serial};
+    *events = (struct prf_line_events){
+        .ops = ops, .user = user, .flags = flags, .serial = ++line_serial};
     if (prf_line_extra < 0) {
         prf_line_extra = PyUnstable_Eval_RequestCodeExtraIndex(NULL);
     }
@@ -88,8 +88,9 @@ line_find_outer(const struct prf_line_thread *thread, const struct prf_line_code
     return i;
 }
 
-void
-prf_line_enter(struct prf_line_thread *thread, struct prf_line_code *code, int line)
+static void
+line_enter(struct prf_line_thread *thread, struct prf_line_code *code, int line,
+           bool open)
 {
     if (__builtin_expect(line_reserve(thread) < 0, 0)) {
         thread->events->ops->lost(thread->events->user);
@@ -100,10 +101,17 @@ prf_line_enter(struct prf_line_thread *thread, struct prf_line_code *code, int l
     *frame = (struct prf_line_frame){
         .code = code,
         .line = line,
+        .open = open,
         .outer = outer,
     };
     code->n_active++;
     thread->events->ops->enter(thread, frame);
+}
+
+void
+prf_line_enter(struct prf_line_thread *thread, struct prf_line_code *code, int line)
+{
+    line_enter(thread, code, line, false);
 }
 
 static void
@@ -225,6 +233,19 @@ line_code_free(struct prf_line_events *events, struct prf_line_code *code)
     free(code);
 }
 
+/* Hang something, or nothing, on the code objects of a function. -1 with an exception.
+ */
+static int
+line_code_mark(struct prf_line_code *code, void *mark)
+{
+    PyCodeObject *copy = line_source->copy ? line_source->copy(code) : NULL;
+    int rc = PyUnstable_Code_SetExtra((PyObject *)code->code, prf_line_extra, mark);
+    if (rc == 0 && copy != NULL) {
+        rc = PyUnstable_Code_SetExtra((PyObject *)copy, prf_line_extra, mark);
+    }
+    return rc;
+}
+
 /* NULL with or without an exception. */
 static struct prf_line_code *
 line_code_new(struct prf_line_events *events, PyCodeObject *code)
@@ -234,8 +255,7 @@ line_code_new(struct prf_line_events *events, PyCodeObject *code)
         return NULL;
     }
     lc->code = (PyCodeObject *)Py_NewRef(code);
-    if (line_code_lines(lc) < 0 || events->ops->code_init(events->user, lc) < 0 ||
-        PyUnstable_Code_SetExtra((PyObject *)code, prf_line_extra, lc) < 0) {
+    if (line_code_lines(lc) < 0 || events->ops->code_init(events->user, lc) < 0) {
         line_code_free(events, lc);
         return NULL;
     }
@@ -252,7 +272,9 @@ line_look(struct prf_line_thread *thread, PyCodeObject *code, PyObject *globals)
     struct prf_line_code *lc = NULL;
     if (verdict == PRF_LINE_YES) {
         lc = line_code_new(events, code);
-        if (lc != NULL && line_source->chosen(events, lc) < 0) {
+        if (lc != NULL &&
+            (line_source->chosen(events, lc) < 0 || line_code_mark(lc, lc) < 0)) {
+            line_code_mark(lc, prf_line_refused(events));
             lc = NULL;
         }
         if (lc == NULL) {
@@ -282,16 +304,127 @@ prf_line_first_look(struct prf_line_thread *thread, PyCodeObject *code,
     return lc;
 }
 
+/* --- frames that run at the start --- */
+
+/* The function of the frame, if it is wanted. */
+static struct prf_line_code *
+line_open_code(struct prf_line_thread *thread, PyFrameObject *frame)
+{
+    PyCodeObject *code = PyFrame_GetCode(frame);
+    struct prf_line_code *known = prf_line_known(code);
+    if (!prf_line_is_code(known)) {
+        PyObject *globals = PyFrame_GetGlobals(frame);
+        known = known == prf_line_refused(thread->events)
+                    ? NULL
+                    : prf_line_first_look(thread, code, globals);
+        Py_XDECREF(globals);
+    }
+    Py_DECREF(code); /* the frame keeps it */
+    return known;
+}
+
+/* Enter those of a frame and the ones below it on the stack, the outermost first, or
+   only the first one from inside. */
+static void
+line_open_stack(struct prf_line_thread *thread, PyFrameObject *frame)
+{
+    struct prf_line_code **codes = NULL;
+    bool one = (thread->events->flags & PRF_LINE_OPEN_INNERMOST) != 0;
+    size_t n = 0, capacity = 0;
+    while (frame != NULL && !(one && n > 0)) {
+        struct prf_line_code *code = line_open_code(thread, frame);
+        if (code != NULL && n == capacity) {
+            capacity = capacity ? capacity * 2 : LINE_FIRST_FRAMES;
+            void *grown = realloc(codes, capacity * sizeof(*codes));
+            if (grown == NULL) {
+                thread->events->ops->lost(thread->events->user);
+                break;
+            }
+            codes = grown;
+        }
+        if (code != NULL) {
+            codes[n++] = code;
+        }
+        Py_SETREF(frame, PyFrame_GetBack(frame));
+    }
+    Py_XDECREF(frame);
+    while (n > 0) {
+        line_enter(thread, codes[--n], -1, true);
+    }
+    free(codes);
+}
+
+static void
+line_open_thread(struct prf_line_events *events, PyThreadState *tstate)
+{
+    PyFrameObject *frame = PyThreadState_GetFrame(tstate);
+    struct prf_line_thread *thread =
+        frame != NULL ? prf_line_thread_find(events, tstate) : NULL;
+    if (thread != NULL && line_source->open(events, tstate)) {
+        line_open_stack(thread, (PyFrameObject *)Py_NewRef(frame));
+    }
+    Py_XDECREF(frame);
+}
+
+static void
+line_open(struct prf_line_events *events)
+{
+    PyThreadState *tstate = PyThreadState_Get();
+    if (events->flags & PRF_LINE_OPEN_INNERMOST) {
+        line_open_thread(events, tstate);
+    } else if (events->flags & PRF_LINE_OPEN_FRAMES) {
+        tstate = PyInterpreterState_ThreadHead(PyInterpreterState_Get());
+        for (; tstate != NULL; tstate = PyThreadState_Next(tstate)) {
+            line_open_thread(events, tstate);
+        }
+    }
+}
+
 /* --- life --- */
+
+static struct prf_line_events *line_running; /* NULL: nobody. Protected by the GIL */
+
+/* The functions of an earlier round are chosen already. */
+static int
+line_mark_codes(struct prf_line_events *events, bool on)
+{
+    int rc = 0;
+    for (struct prf_line_code *c = events->codes; c != NULL; c = c->next) {
+        if (line_code_mark(c, on ? c : NULL) < 0) {
+            PyErr_Clear();
+            rc = -1;
+        }
+    }
+    return rc;
+}
 
 int
 prf_line_events_start(struct prf_line_events *events, struct prf_error *err)
 {
-    int rc = line_source->start(events, err);
-    if (rc == 0) {
-        events->running = line_source;
+    if (line_running != NULL) {
+        const char *name = line_running->ops->name;
+        return strcmp(name, events->ops->name) == 0
+                   ? prf_fail(err, PRF_EUNAVAILABLE,
+                              "pyprofiler's '%s' runs already in this process; stop it "
+                              "first",
+                              name)
+                   : prf_fail(err, PRF_EUNAVAILABLE,
+                              "lines are held by pyprofiler's '%s'; stop it first",
+                              name);
     }
-    return rc;
+    if (line_mark_codes(events, true) < 0) {
+        line_mark_codes(events, false);
+        return prf_fail(err, PRF_ENOMEM, "no memory for the functions to watch");
+    }
+    int rc = line_source->start(events, err);
+    if (rc < 0) {
+        line_mark_codes(events, false);
+        return rc;
+    }
+    events->running = line_source;
+    line_running = events;
+    line_open(events);
+    return 0;
 }
 
 void
@@ -302,6 +435,8 @@ prf_line_events_stop(struct prf_line_events *events)
     }
     events->running->stop(events);
     events->running = NULL;
+    line_running = NULL;
+    line_mark_codes(events, false);
     for (struct prf_line_thread *t = events->threads; t != NULL; t = t->next) {
         while (t->n > 0) {
             line_pop(t);
@@ -316,7 +451,6 @@ prf_line_events_close(struct prf_line_events *events)
     while (events->codes != NULL) {
         struct prf_line_code *code = events->codes;
         events->codes = code->next;
-        PyUnstable_Code_SetExtra((PyObject *)code->code, prf_line_extra, NULL);
         line_code_free(events, code);
     }
     while (events->threads != NULL) {

@@ -5,9 +5,12 @@
 
    What is a line event is exactly what the sys.settrace of the same version makes of
    it. A generator's frame is entered at each resumption and left at each suspension.
-   Frames that ran already at the start are not seen.
+   Frames that ran already at the start are not seen unless that is asked for (enum
+   prf_line_flags); then their lines count from the next one that they come to.
 
-   Everything runs with the GIL held. At most one user at a time. */
+   Everything runs with the GIL held. One user at a time between start and stop (what is
+   known of a function hangs on its code object); calls (call_events.h) may be told
+   beside it. */
 #ifndef PRF_LINE_EVENTS_H
 #define PRF_LINE_EVENTS_H
 
@@ -38,6 +41,7 @@ struct prf_line_code {
 struct prf_line_frame {
     struct prf_line_code *code;
     int line;       /* that runs, or -1 before the first */
+    bool open;      /* it ran already at the start */
     uint32_t outer; /* 1 + index of the next frame of the same code below it, or 0 */
     int depth;      /* the user's */
     int64_t value;  /* likewise */
@@ -62,6 +66,7 @@ enum prf_line_verdict {
    `code_init` may work (an exception that is set has been put aside, no events come
    from inside), the others not. A frame is valid until the next event of its thread. */
 struct prf_line_ops {
+    const char *name; /* of the profiler, for those who find the place taken */
     size_t code_size; /* of the user's struct */
     /* Of a code that was not chosen yet; `globals` of the frame. */
     enum prf_line_verdict (*look)(struct prf_line_thread *thread, PyCodeObject *code,
@@ -81,9 +86,16 @@ struct prf_line_ops {
     void (*lost)(void *user); /* no memory for a frame or a function */
 };
 
+enum prf_line_flags {
+    PRF_LINE_OPEN_FRAMES = 1,    /* frames that run at the start, on all threads */
+    PRF_LINE_OPEN_INNERMOST = 2, /* of them the innermost that is wanted, on the
+                                    thread that starts */
+};
+
 struct prf_line_events {
     const struct prf_line_ops *ops;
     void *user;
+    unsigned flags;
     struct prf_line_thread *threads; /* newest use first */
     struct prf_line_thread *current; /* borrowed: that of the last event */
     struct prf_line_code *codes;     /* the last chosen first */
@@ -104,15 +116,16 @@ struct prf_line_events {
     "lines that ran while the case had a trace function of its own (sys.settrace, a "  \
     "debugger) were not counted"
 
-/* PRF_EUNAVAILABLE. */
+/* `flags`: enum prf_line_flags. PRF_EUNAVAILABLE. */
 int prf_line_events_open(struct prf_line_events *events, const struct prf_line_ops *ops,
-                         void *user, struct prf_error *err);
+                         void *user, unsigned flags, struct prf_error *err);
 
-/* From now on. PRF_EUNAVAILABLE: another tool holds what is needed; it is named. */
+/* From now on. PRF_EUNAVAILABLE: another tool holds what is needed; it is named, and
+   goes on undisturbed. */
 int prf_line_events_start(struct prf_line_events *events, struct prf_error *err);
 
-/* No more events on any thread; frames that still run are left. Idempotent, cannot
-   fail. */
+/* No more events on any thread; frames that still run are left. May be called on
+   another thread than the start. Idempotent, cannot fail. */
 void prf_line_events_stop(struct prf_line_events *events);
 
 /* Idempotent. */

@@ -3,9 +3,9 @@
    copy of their code that tells by itself when a line begins (line_rewrite.h), which
    replacing the evaluation of frames (PEP 523) lets us put there.
 
-   Frames for which that cannot be done (a generator from before the start) have a
-   trace function, switched on for them alone. It has no object: sys.gettrace() in the
-   case says None, and a case that sets its own takes the place.
+   Frames for which that cannot be done (a generator from before the start, a frame that
+   ran already) have a trace function, switched on for them alone. It has no object:
+   sys.gettrace() in the case says None, and a case that sets its own takes the place.
 
    While a thread has such a function of the case, what begins there runs its own code,
    uncounted: debuggers compare frame.f_code with that of the function. */
@@ -94,10 +94,7 @@ line_eval_release(struct prf_line_code *code)
             Py_DECREF(copy->probes[i]);
         }
     }
-    if (copy->code != NULL) {
-        PyUnstable_Code_SetExtra((PyObject *)copy->code, prf_line_extra, NULL);
-        Py_DECREF(copy->code);
-    }
+    Py_XDECREF(copy->code);
     free(copy->probes);
     free(copy->line_at);
     free(copy);
@@ -117,12 +114,26 @@ line_eval_copy(struct prf_line_events *Py_UNUSED(events), struct prf_line_code *
     if (copy->probes != NULL) {
         copy->code = prf_line_rewrite(code, line_probe_new, &copy->line_at);
     }
-    if (copy->code == NULL ||
-        PyUnstable_Code_SetExtra((PyObject *)copy->code, prf_line_extra, code) < 0) {
+    if (copy->code == NULL) {
         line_eval_release(code);
     }
     PyErr_Clear();
     return 0;
+}
+
+static PyCodeObject *
+line_eval_copy_of(const struct prf_line_code *code)
+{
+    const struct line_copy *copy = code->source;
+    return copy ? copy->code : NULL;
+}
+
+/* For the hook of the calls. */
+static PyCodeObject *
+line_eval_original(PyCodeObject *code)
+{
+    struct prf_line_code *known = prf_line_known(code);
+    return prf_line_is_code(known) ? known->code : code;
 }
 
 /* A frame that is about to begin gets the copy, and the place on the stack that it
@@ -168,12 +179,16 @@ line_eval_trace(PyObject *Py_UNUSED(self), PyFrameObject *frame, int what,
                 PyObject *Py_UNUSED(arg))
 {
     struct prf_line_events *events = line_eval_active;
-    if (what != PyTrace_LINE || events == NULL) {
+    if ((what != PyTrace_LINE && what != PyTrace_RETURN) || events == NULL) {
         return 0;
     }
     struct prf_line_thread *thread = prf_line_thread_get(events, prf_thread_state());
-    if (thread != NULL) {
-        prf_line_at(thread, frame->f_frame->f_code, frame->f_lineno);
+    struct prf_line_frame *top = thread ? prf_line_top(thread) : NULL;
+    PyCodeObject *code = frame->f_frame->f_code;
+    if (top != NULL && what == PyTrace_LINE) {
+        prf_line_at(thread, code, frame->f_lineno);
+    } else if (top != NULL && top->open && top->code->code == code) {
+        prf_line_leave(thread, code); /* nobody else sees it */
     }
     return 0;
 }
@@ -183,12 +198,6 @@ static inline bool
 line_eval_foreign(const PyThreadState *tstate)
 {
     return tstate->c_tracefunc != NULL && tstate->c_tracefunc != line_eval_trace;
-}
-
-static inline bool
-line_eval_ours_alone(const PyThreadState *tstate)
-{
-    return tstate->c_tracefunc == line_eval_trace && tstate->c_profilefunc == NULL;
 }
 
 /* Have lines traced in the frames that begin now, unless the case has its own trace
@@ -210,20 +219,24 @@ line_eval_trace_on(struct prf_line_events *events, PyThreadState *tstate)
 static inline PyObject *
 line_eval_untraced(PyThreadState *tstate, _PyInterpreterFrame *frame, int throwflag)
 {
-    uint8_t before = tstate->cframe->use_tracing;
-    if (before == 0 || !line_eval_ours_alone(tstate)) {
+    if (__builtin_expect(tstate->c_tracefunc != line_eval_trace, 1)) {
         return _PyEval_EvalFrameDefault(tstate, frame, throwflag);
     }
-    tstate->cframe->use_tracing = 0;
+    uint64_t serial = line_eval_serial;
+    uint8_t before = tstate->cframe->use_tracing;
+    tstate->c_tracefunc = NULL;
+    if (tstate->c_profilefunc == NULL) {
+        tstate->cframe->use_tracing = 0;
+    }
     PyObject *result = _PyEval_EvalFrameDefault(tstate, frame, throwflag);
-    if (line_eval_active == NULL) {
+    if (serial != line_eval_serial) {
         return result;
     }
     if (tstate->c_tracefunc == NULL) {
-        line_eval_active->replaced = true;
-        line_eval_trace_on(line_eval_active, tstate);
-    } else if (tstate->c_tracefunc == line_eval_trace) {
+        tstate->c_tracefunc = line_eval_trace;
         tstate->cframe->use_tracing = before;
+    } else {
+        line_eval_active->replaced = true;
     }
     return result;
 }
@@ -332,7 +345,7 @@ line_eval_start(struct prf_line_events *events, struct prf_error *err)
         PyErr_Clear();
         return prf_fail(err, PRF_ENOMEM, "no memory for the type of lines");
     }
-    int rc = prf_frame_eval_start(line_eval_hook, err);
+    int rc = prf_frame_eval_start(PRF_FRAME_EVAL_LINES, line_eval_hook, err);
     if (rc < 0) {
         return rc;
     }
@@ -341,9 +354,23 @@ line_eval_start(struct prf_line_events *events, struct prf_error *err)
     if (thread != NULL) {
         thread->stack_floor = prf_frame_eval_floor();
     }
+    prf_frame_eval_original = line_eval_original;
+    prf_frame_eval_trace = line_eval_trace;
     line_eval_active = events;
     line_eval_serial++;
     return 0;
+}
+
+static bool
+line_eval_open(struct prf_line_events *events, PyThreadState *tstate)
+{
+    if (line_eval_foreign(tstate)) {
+        events->set_aside = true;
+        return false;
+    }
+    tstate->c_tracefunc = line_eval_trace;
+    tstate->cframe->use_tracing = 255;
+    return true;
 }
 
 static void
@@ -356,9 +383,10 @@ line_eval_stop(struct prf_line_events *events)
             tstate->cframe->use_tracing = tstate->c_profilefunc != NULL ? 255 : 0;
         }
     }
-    if (!prf_frame_eval_stop(line_eval_hook)) {
+    if (!prf_frame_eval_stop(PRF_FRAME_EVAL_LINES)) {
         events->replaced = true;
     }
+    prf_frame_eval_original = NULL;
     line_eval_active = NULL;
     line_eval_serial++;
 }
@@ -368,6 +396,8 @@ const struct prf_line_source prf_line_frame_eval = {
     .stop = line_eval_stop,
     .chosen = line_eval_copy,
     .release = line_eval_release,
+    .copy = line_eval_copy_of,
+    .open = line_eval_open,
 };
 
 #endif

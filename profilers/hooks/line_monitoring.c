@@ -140,6 +140,14 @@ line_monitoring_chosen(struct prf_line_events *events, struct prf_line_code *cod
     return prf_monitoring_watch(events->source, code->code);
 }
 
+/* Local events come for frames that run, too. */
+static bool
+line_monitoring_open(struct prf_line_events *Py_UNUSED(events),
+                     PyThreadState *Py_UNUSED(tstate))
+{
+    return true;
+}
+
 static void
 line_monitoring_end(struct prf_line_events *events)
 {
@@ -162,7 +170,8 @@ line_monitoring_begin(struct prf_line_events *events, struct prf_error *err)
         return prf_fail(err, PRF_ENOMEM, "no memory for sys.monitoring");
     }
     events->source = mon;
-    int rc = prf_monitoring_start(mon, line_monitoring_events, events, err);
+    int rc = prf_monitoring_start(mon, events->ops->name, line_monitoring_events,
+                                  events, err);
     if (rc < 0) {
         free(mon);
         events->source = NULL;
@@ -182,6 +191,7 @@ const struct prf_line_source prf_line_monitoring = {
     .start = line_monitoring_begin,
     .stop = line_monitoring_end,
     .chosen = line_monitoring_chosen,
+    .open = line_monitoring_open,
 };
 
 #endif

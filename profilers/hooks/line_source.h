@@ -14,6 +14,11 @@ struct prf_line_source {
     int (*chosen)(struct prf_line_events *events, struct prf_line_code *code);
     /* It goes; `code->source` may be NULL. May be NULL. */
     void (*release)(struct prf_line_code *code);
+    /* Frames that run on that thread are to tell their lines and their end. False: they
+       cannot. */
+    bool (*open)(struct prf_line_events *events, PyThreadState *tstate);
+    /* The code that frames of it run, or NULL. May be NULL. */
+    PyCodeObject *(*copy)(const struct prf_line_code *code);
 };
 
 #if PRF_HAVE_MONITORING
@@ -23,9 +28,9 @@ extern const struct prf_line_source prf_line_monitoring;
 extern const struct prf_line_source prf_line_frame_eval;
 #endif
 
-/* The index of what hangs on code objects: a struct prf_line_code, or the mark of a
-   session that does not want the function (its serial, odd). -1 until the first open.
- */
+/* The index of what hangs on code objects: a struct prf_line_code of the user that runs
+   (of nobody who is stopped), or the mark of one that does not want the function (its
+   serial, odd). -1 until the first open. */
 extern Py_ssize_t prf_line_extra;
 
 static inline void *

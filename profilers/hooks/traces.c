@@ -243,3 +243,30 @@ prf_traces_disable(bool disabled)
 {
     known.disabled = disabled;
 }
+
+/* Protected by the GIL. */
+static struct {
+    unsigned n_users;
+    bool ours; /* started by one of them */
+} traces_use;
+
+bool
+prf_traces_enter(bool is_tracing)
+{
+    traces_use.ours = !is_tracing || (traces_use.n_users > 0 && traces_use.ours);
+    traces_use.n_users++;
+    return !is_tracing;
+}
+
+bool
+prf_traces_leave(void)
+{
+    bool last = --traces_use.n_users == 0;
+    return last && traces_use.ours;
+}
+
+bool
+prf_traces_are_ours(void)
+{
+    return traces_use.n_users > 0 && traces_use.ours;
+}

@@ -58,4 +58,16 @@ bool prf_traces_knows(const void *traceback);
 /* Bytes that are traced now, to be read at any time by any thread; NULL: not found. */
 const volatile size_t *prf_traces_counter(void);
 
+/* There is one tracemalloc for all profilers and the program. For each that begins to
+   use it; `is_tracing`: it is on. True: it is off, the caller has to start it. What the
+   program started is not ours to stop. */
+bool prf_traces_enter(bool is_tracing);
+
+/* For each enter, also when the start failed. True: one of us started it and nobody
+   else uses it, so the caller has to stop it, if it is still on. */
+bool prf_traces_leave(void);
+
+/* Did a profiler start it (true), or the program? While one uses it. */
+bool prf_traces_are_ours(void);
+
 #endif

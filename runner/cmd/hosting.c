@@ -104,6 +104,8 @@ prf_hosting_configure(struct prf_hosting *hosting,
                       const struct prf_hosting_request *request, struct prf_error *err)
 {
     struct prf_python_choice choice = {0};
+    bool own_first = false;
+    char *own = prf_layout_python(&own_first);
     char *folder = prf_target_folder(request->near == NULL ? "." : request->near);
     int rc =
         prf_config_environment(request->groups, request->layers, request->target, err);
@@ -118,7 +120,9 @@ prf_hosting_configure(struct prf_hosting *hosting,
     choice = (struct prf_python_choice){.asked = request->options->python,
                                         .source = "--python",
                                         .near = folder,
-                                        .root = hosting->root};
+                                        .root = hosting->root,
+                                        .own = own,
+                                        .own_first = own_first};
     rc = hosting_ask_configured(hosting, &choice, err);
     if (rc == 0 && hosting->python.config != NULL) {
         rc = prf_config_apply(hosting->python.config, hosting->pyproject,
@@ -127,6 +131,7 @@ prf_hosting_configure(struct prf_hosting *hosting,
     }
 out:
     free(folder);
+    free(own);
     return rc;
 }
 

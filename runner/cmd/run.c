@@ -2,6 +2,7 @@
 #include "run.h"
 #include "run_budget.h"
 #include "run_outputs.h"
+#include "run_script.h"
 
 #include <inttypes.h>
 #include <stddef.h>
@@ -66,7 +67,7 @@ static const struct prf_option run_output[] = {
     {PRF_OPT_STRING, 'o', "output", NULL, AT(output), .unit = "FILE",
      .help = "write the report there; -: standard output"},
     {PRF_OPT_CHOICE, 0, "format", NULL, AT(format), .def = "text",
-     .choices = "text|json|csv|markdown|speedscope|chrometrace|perfetto",
+     .choices = "text|json|html|csv|markdown|speedscope|chrometrace|perfetto",
      .help = "of the report"},
     {PRF_OPT_FLAG, 'f', "force", NULL, AT(force), .help = "overwrite the output file"},
     {PRF_OPT_UINT, 0, "durations", NULL, AT(durations), .unit = "N",
@@ -90,6 +91,7 @@ static const struct prf_option run_store[] = {
 static const struct prf_option_group run_groups[] = {
     {"selection", run_selection, 0},
     {"scripts", prf_script_table, 0},
+    {"reports of scripts", prf_script_report_table, AT(script_report)},
     {"execution", run_execution, 0},
     {"interpreter", prf_hosting_table, AT(hosting)},
     {"output", run_output, 0},
@@ -317,7 +319,10 @@ prf_run_take_result(struct prf_running *r, struct prf_measured *measured)
         prf_say_error(&err);
         r->internal_failed = true;
     }
-    if (r->exporter == NULL) {
+    bool told = prf_run_script_tells(r);
+    if (told) {
+        prf_run_script_tell(r, result);
+    } else if (r->exporter == NULL) {
         run_print_result(r, result);
     }
     run_check_usage(r, result);
@@ -329,7 +334,7 @@ prf_run_take_result(struct prf_running *r, struct prf_measured *measured)
     }
     uint64_t limit = r->options.exitfirst ? 1 : r->options.maxfail;
     r->stop |= limit > 0 && r->n_bad >= limit;
-    if (r->exporter == NULL || !run_keep(r, measured)) {
+    if (told || r->exporter == NULL || !run_keep(r, measured)) {
         prf_measured_release(measured);
     }
 }
@@ -438,7 +443,7 @@ run_finish(struct prf_running *r)
     }
     run_save_baseline(r);
     prf_error_clear(&err);
-    bool nothing = r->n_kept == 0 && r->usage_failed;
+    bool nothing = r->n_kept == 0 && (r->usage_failed || r->n_script_documents > 0);
     if (r->exporter != NULL && !nothing && run_write_document(r, &err) < 0) {
         prf_say_error(&err);
         r->internal_failed = true;
@@ -475,7 +480,9 @@ run_exit_code(const struct prf_running *r)
     if (r->store_failed || r->internal_failed) {
         return PRF_EXIT_INTERNAL;
     }
-    if (r->n_broken > 0 && !r->options.exit_zero) {
+    bool worse =
+        r->n_script_regressions > 0 && r->options.script_report.fail_on_regression;
+    if ((r->n_broken > 0 || worse) && !r->options.exit_zero) {
         return PRF_EXIT_REGRESSION;
     }
     return r->n_selected == 0 ? PRF_EXIT_NOTHING : PRF_EXIT_OK;
@@ -789,6 +796,9 @@ run_prepare_output(struct prf_running *r, struct prf_error *err)
     }
     if (rc == 0) {
         rc = prf_run_outputs_check(r, err);
+    }
+    if (rc == 0) {
+        rc = prf_run_script_check(r, err);
     }
     r->style = prf_say_style(&r->options.general, prf_run_report(r));
     bool quiet = r->style.verbosity < 0 || r->has_script;

@@ -16,6 +16,12 @@
 #include "supervise.h"
 #include "words.h"
 
+struct prf_script_report_options { /* run_script.h */
+    uint64_t previous;
+    char *script_threshold, *threshold, *report_dir;
+    bool fail_on_regression;
+};
+
 struct prf_run_options {
     char *keyword;
     bool list, exitfirst;
@@ -30,6 +36,7 @@ struct prf_run_options {
     char *save_baseline;
     struct prf_strlist modules;
     char *code;
+    struct prf_script_report_options script_report;
     struct prf_hosting_options hosting;
     struct prf_general_options general;
 };
@@ -75,6 +82,8 @@ struct prf_running {
     bool for_script;      /* the present one is */
     size_t n_bad_scripts; /* of n_bad */
     int script_code;      /* exit code of the first script that failed */
+    size_t n_script_regressions;
+    size_t n_script_documents; /* written for -o */
     bool store_failed, usage_failed, internal_failed, stop, interrupted;
 };
 

@@ -147,8 +147,14 @@ prf_python_choose(const struct prf_python_choice *choice, char **out,
         }
         return 0;
     }
-    *source = ".venv";
-    *out = python_beside(choice->near, choice->root);
+    if (choice->own == NULL || !choice->own_first) {
+        *source = ".venv";
+        *out = python_beside(choice->near, choice->root);
+    }
+    if (*out == NULL && choice->own != NULL) {
+        *source = "its own environment";
+        *out = strdup(choice->own);
+    }
     if (*out == NULL) {
         *source = "PATH";
         *out = prf_path_find_program("python3");
@@ -393,7 +399,8 @@ prf_python_ask(const char *python, const char *pyproject, struct prf_interpreter
         out->executable = prf_arena_strdup(arena, python);
     }
     out->soname = python_value(arena, answer, "INSTSONAME");
-    out->free_threaded = strtol(python_value(arena, answer, "Py_GIL_DISABLED"), NULL, 10) != 0;
+    out->free_threaded =
+        strtol(python_value(arena, answer, "Py_GIL_DISABLED"), NULL, 10) != 0;
     out->debug = strtol(python_value(arena, answer, "Py_DEBUG"), NULL, 10) != 0;
     out->flags = python_flags(arena, answer);
     if (strstr(out->soname, ".so") != NULL) { /* a static build names its .a here */
@@ -446,7 +453,8 @@ prf_python_check(const struct prf_interpreter *interpreter, const char *plugin,
         return prf_fail(
             err, PRF_EUNAVAILABLE,
             "no plugin for Python 3.%d ('%s' does not exist); built for: %s; "
-            "build it with cmake -DPRF_PYTHONS=%s",
+            "build it with cmake -DPRF_PYTHONS=%s, or install pyprofiler with that "
+            "interpreter's pip",
             py->minor, plugin, built, py->executable);
     }
     return 0;

@@ -17,6 +17,8 @@ struct prf_python_choice {
     const char *source; /* who asked: "--python" */
     const char *near;   /* absolute folder where the search for .venv starts */
     const char *root;   /* and where it ends; NULL: cwd */
+    const char *own;    /* prf_layout_python's, or NULL */
+    bool own_first;     /* it is looked at before a .venv, not after */
 };
 
 struct prf_interpreter {
@@ -38,8 +40,8 @@ struct prf_interpreter {
 int prf_python_choose(const struct prf_python_choice *choice, char **out,
                       const char **source, struct prf_error *err);
 
-/* Let it run a script (-I -S) with one argument, or NULL; what it prints, errors too, is
-   added to `out`. PRF_EUNAVAILABLE: it failed, or took longer than 10 s;
+/* Let it run a script (-I -S) with one argument, or NULL; what it prints, errors too,
+   is added to `out`. PRF_EUNAVAILABLE: it failed, or took longer than 10 s;
    PRF_EINTERRUPTED. */
 int prf_python_run(const char *python, const char *script, const char *argument,
                    struct prf_strbuf *out, struct prf_error *err);

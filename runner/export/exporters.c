@@ -17,6 +17,7 @@ const struct prf_exporter *const prf_exporters[] = {
     &prf_exporter_json,
     &prf_exporter_csv,
     &prf_exporter_markdown,
+    &prf_exporter_html,
     &prf_exporter_pstats,
     &prf_exporter_callgrind,
     &prf_exporter_collapsed,

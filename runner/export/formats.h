@@ -9,6 +9,7 @@ extern const struct prf_exporter prf_exporter_text;
 extern const struct prf_exporter prf_exporter_json;
 extern const struct prf_exporter prf_exporter_csv;
 extern const struct prf_exporter prf_exporter_markdown;
+extern const struct prf_exporter prf_exporter_html;
 extern const struct prf_exporter prf_exporter_pstats;
 extern const struct prf_exporter prf_exporter_callgrind;
 extern const struct prf_exporter prf_exporter_collapsed;

@@ -7,7 +7,7 @@
 
 #include "comparison.h"
 #include "formats.h"
-#include "jsonout.h"
+#include "jsonmodel.h"
 #include "label.h"
 #include "order.h"
 #include "sources.h"
@@ -18,11 +18,11 @@ static const char *const json_better[] = {
     [PRF_BETTER_MORE] = "more",
 };
 
-static void
-json_run(struct prf_jsonout *js, const struct prf_run *run)
+void
+prf_json_run(struct prf_jsonout *js, const char *schema, const struct prf_run *run)
 {
     const struct prf_commit *commit = &run->commit;
-    prf_json_text(js, "schema", "pyprofiler/run/1");
+    prf_json_text(js, "schema", schema);
     prf_json_text(js, "run", run->id);
     if (run->interrupted) {
         prf_json_bool(js, "interrupted", true);
@@ -324,9 +324,9 @@ json_budget(struct prf_jsonout *js, const struct prf_result *result)
     prf_json_close(js, ']');
 }
 
-static int
-json_result(struct prf_jsonout *js, const struct prf_result *result,
-            const struct prf_export_options *options, struct prf_error *err)
+int
+prf_json_result(struct prf_jsonout *js, const struct prf_result *result,
+                const struct prf_export_options *options, struct prf_error *err)
 {
     static const struct prf_profile nothing = {0};
     prf_json_open(js, NULL, '{');
@@ -359,12 +359,12 @@ json_write(const struct prf_run *run, const struct prf_result *const *results, s
 {
     struct prf_jsonout js = {.out = out, .scratch = PRF_STRBUF_INIT};
     prf_json_open(&js, NULL, '{');
-    json_run(&js, run);
+    prf_json_run(&js, "pyprofiler/run/1", run);
     prf_json_open(&js, "results", '[');
     fputc('\n', out);
     int rc = 0;
     for (size_t i = 0; i < n && rc == 0; i++) {
-        rc = json_result(&js, results[i], options, err);
+        rc = prf_json_result(&js, results[i], options, err);
     }
     prf_json_close(&js, ']');
     prf_json_close(&js, '}');

@@ -159,9 +159,9 @@ load_copy(struct prf_loader *l, const char *text)
     return copy;
 }
 
-static int
-load_columns(struct prf_sqlite *s, const char *text, struct prf_table *table,
-             struct prf_arena *arena, struct prf_error *err)
+int
+prf_load_columns(struct prf_sqlite *s, const char *text, struct prf_table *table,
+                 struct prf_arena *arena, struct prf_error *err)
 {
     struct prf_loader l = {.arena = arena};
     json_t *list = text == NULL ? json_array() : json_loads(text, 0, NULL);
@@ -192,9 +192,8 @@ load_columns(struct prf_sqlite *s, const char *text, struct prf_table *table,
     return prf_load_end(&l, rc, err);
 }
 
-/* The next varint of [*p, end), 0 when it is cut off. */
-static int64_t
-load_varint(const unsigned char **p, const unsigned char *end)
+int64_t
+prf_load_varint(const unsigned char **p, const unsigned char *end)
 {
     uint64_t value = 0;
     for (unsigned shift = 0; *p < end && shift < 64; shift += 7) {
@@ -222,7 +221,7 @@ load_table_row(struct prf_loader *l, struct prf_table *table, struct row_keys *k
     keys->keys[i][0] = sqlite3_column_int64(l->statement, 0);
     keys->keys[i][1] = sqlite3_column_int64(l->statement, 1);
     for (size_t c = 0; c < table->n_columns; c++) {
-        table->values[i * table->n_columns + c] = load_varint(&data, end);
+        table->values[i * table->n_columns + c] = prf_load_varint(&data, end);
     }
 }
 
@@ -369,9 +368,9 @@ load_tables(struct prf_sqlite *s, const struct prf_result_key *key,
     struct prf_loader l = {.arena = &profile->arena};
     struct row_keys sites = {0};
     struct row_keys edges = {0};
-    int rc = load_columns(s, row->site_columns, &profile->sites, &profile->arena, err);
+    int rc = prf_load_columns(s, row->site_columns, &profile->sites, &profile->arena, err);
     if (rc == 0) {
-        rc = load_columns(s, row->edge_columns, &profile->edges, &profile->arena, err);
+        rc = prf_load_columns(s, row->edge_columns, &profile->edges, &profile->arena, err);
     }
     if (rc == 0) {
         rc = load_table(s, (const char *const[]){site_count, site_rows}, key,

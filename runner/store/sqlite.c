@@ -221,6 +221,7 @@ static const struct prf_store_ops sqlite_ops = {
     .select = prf_sqlite_select,
     .series = prf_sqlite_series,
     .points = prf_sqlite_points,
+    .earlier = prf_sqlite_earlier,
     .side = prf_sqlite_side,
     .find_run = prf_sqlite_find_run,
     .save_baseline = prf_sqlite_save_baseline,

@@ -113,6 +113,11 @@ int prf_sqlite_points(struct prf_store *store, const char *case_id,
 int prf_sqlite_describe(struct prf_store *store, struct prf_store_info *info,
                         struct prf_error *err);
 
+/* earlier.c */
+int prf_sqlite_earlier(struct prf_store *store, const struct prf_earlier_query *query,
+                       prf_store_visit_earlier *visit, void *arg,
+                       struct prf_error *err);
+
 /* side.c */
 int prf_sqlite_side(struct prf_store *store, const struct prf_side_query *query,
                     struct prf_side_results *out, struct prf_error *err);

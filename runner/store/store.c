@@ -135,6 +135,13 @@ prf_store_series(struct prf_store *store, prf_store_visit_series *visit, void *a
 }
 
 int
+prf_store_earlier(struct prf_store *store, const struct prf_earlier_query *query,
+                  prf_store_visit_earlier *visit, void *arg, struct prf_error *err)
+{
+    return store->ops->earlier(store, query, visit, arg, err);
+}
+
+int
 prf_store_points(struct prf_store *store, const char *case_id, const char *profiler,
                  prf_store_visit_point *visit, void *arg, struct prf_error *err)
 {

@@ -201,6 +201,33 @@ typedef int prf_store_visit_point(const struct prf_point *point, void *arg);
 int prf_store_points(struct prf_store *store, const char *case_id, const char *profiler,
                      prf_store_visit_point *visit, void *arg, struct prf_error *err);
 
+/* Which earlier results one can be compared with: of the same case, profiler, options,
+   machine, Python and host, and ok. */
+struct prf_earlier_query {
+    const struct prf_run *run; /* the run of the result; it need not be in the store */
+    const struct prf_result *result;
+    size_t limit; /* the newest so many */
+    /* Functions whose amounts are wanted, whatever lines they begin in: the sums over
+       all rows with that file and that qualified name. */
+    const struct prf_function *functions;
+    size_t n_functions;
+    const char *const *columns; /* of the sites */
+    size_t n_columns;
+};
+
+/* One of them; borrowed for the call. */
+struct prf_earlier {
+    const struct prf_run *run;
+    const struct prf_result *result; /* its profile has metrics and marks only */
+    const double *amounts; /* [function * n_columns + column]; NAN: there is none */
+};
+
+/* Newest first. Not 0 from `visit` stops and is returned. In a store of a million runs
+   no more than the newest 200,000 are looked at. */
+typedef int prf_store_visit_earlier(const struct prf_earlier *earlier, void *arg);
+int prf_store_earlier(struct prf_store *store, const struct prf_earlier_query *query,
+                      prf_store_visit_earlier *visit, void *arg, struct prf_error *err);
+
 struct prf_store_info {
     int schema_version;
     long long n_runs, n_results;

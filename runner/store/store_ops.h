@@ -21,6 +21,8 @@ struct prf_store_ops {
                   struct prf_error *err);
     int (*points)(struct prf_store *store, const char *case_id, const char *profiler,
                   prf_store_visit_point *visit, void *arg, struct prf_error *err);
+    int (*earlier)(struct prf_store *store, const struct prf_earlier_query *query,
+                   prf_store_visit_earlier *visit, void *arg, struct prf_error *err);
     int (*side)(struct prf_store *store, const struct prf_side_query *query,
                 struct prf_side_results *out, struct prf_error *err);
     int (*find_run)(struct prf_store *store, const char *beginning,

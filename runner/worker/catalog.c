@@ -51,7 +51,9 @@ catalog_publish_ourselves(void)
 void
 prf_catalog_load(void)
 {
-    const char *list = getenv("PYPROFILER_PLUGINS");
+    static bool loaded; /* a worker's sessions ask again */
+    const char *list = loaded ? NULL : getenv("PYPROFILER_PLUGINS");
+    loaded = true;
     if (list != NULL) {
         catalog_publish_ourselves();
     }

@@ -7,7 +7,7 @@
 
 #include <pyprofiler/backend.h>
 
-/* The out-of-tree backends of $PYPROFILER_PLUGINS (paths separated by ':'); once. What
+/* The out-of-tree backends of $PYPROFILER_PLUGINS (paths separated by ':'). Idempotent. What
    cannot be loaded is said in the array that prf_catalog_describe returns. */
 void prf_catalog_load(void);
 

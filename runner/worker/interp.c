@@ -36,6 +36,22 @@ interp_init(const char *executable, const char *hash_seed, struct prf_error *err
     return PyStatus_Exception(status) ? interp_fail_status(err, status) : 0;
 }
 
+/* Where the package really lies: in a wheel another folder stands on sys.path. */
+static void
+interp_set_own_folder(PyObject *package)
+{
+    PyObject *file = PyModule_GetFilenameObject(package);
+    char *text = file == NULL ? NULL : prf_pyerr_text(file);
+    char *slash = text == NULL ? NULL : strrchr(text, '/');
+    if (slash != NULL) {
+        *slash = '\0';
+        prf_pyerr_set_own_folder(text);
+    }
+    PyErr_Clear();
+    free(text);
+    Py_XDECREF(file);
+}
+
 /* Import our package from its own folder, whatever else bears its name, and let child
    processes find it: last on sys.path, so that it hides nothing of the user's. */
 static int
@@ -58,9 +74,7 @@ interp_add_package(const char *folder, struct prf_error *err)
         rc = prf_fail_py(err, "cannot set sys.path");
         goto out;
     }
-    char own[4096];
-    snprintf(own, sizeof own, "%s/pyprofiler", folder);
-    prf_pyerr_set_own_folder(own);
+    interp_set_own_folder(package);
 out:
     Py_XDECREF(entry);
     Py_XDECREF(package);

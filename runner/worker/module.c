@@ -5,6 +5,7 @@
 #include <pyprofiler/version.h>
 
 #include "compat.h"
+#include "pieces.h"
 #include "plugin.h"
 #include "session.h"
 #include "trace_child.h"
@@ -54,6 +55,9 @@ PyInit__pyprofiler(void)
 {
     PyObject *module = PyModule_Create(&module_def);
     if (module != NULL && prf_session_add_type(module) < 0) {
+        Py_CLEAR(module);
+    }
+    if (module != NULL && prf_pieces_add_profiler(module) < 0) {
         Py_CLEAR(module);
     }
     return module;

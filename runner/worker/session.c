@@ -1,329 +1,328 @@
-/* Session(name, options): start(), stop(), mark(name), report() -> str. What the
-   profiler classes of the package stand on. It records as every run does, into a file
-   of its own, and reports with the runner's tables. */
+/* The type _pyprofiler.Session: one profiler, driven by Python code. It records as
+   every run does, into a file of its own, and reports with the runner's tables. */
 #include "session.h"
 
-#include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-#include <jansson.h>
-#include <pyprofiler/backend.h>
 
 #include "catalog.h"
-#include "clock.h"
-#include "pyerr.h"
-#include "reader.h"
-#include "report.h"
-#include "writer.h"
+#include "codes.h"
+#include "session_state.h"
 
-struct session {
-    PyObject_HEAD const struct prf_backend *backend;
-    void *state;               /* of the backend; NULL: nothing was started yet */
-    struct prf_writer *writer; /* while there is a state */
-    char path[64];             /* of the recording, "" when there is none */
-    PyObject *options;         /* strong, a dict of texts or lists of texts */
-    bool measuring;
-    bool opened;
-    bool collected;
-};
-
-static PyObject *
-session_raise(struct prf_error *err)
+/* False with an exception: a call into its backend lets other threads run, and one of
+   them came back here. */
+static bool
+session_is_free(const struct prf_session_object *s)
 {
-    PyErr_SetString(err->code == PRF_EUSAGE ? PyExc_ValueError : PyExc_RuntimeError,
-                    err->text);
-    return NULL;
-}
-
-/* ---- one recording from start to report ---- */
-
-static void
-session_drop(struct session *s)
-{
-    if (s->state != NULL) {
-        if (s->measuring) {
-            struct prf_error err = {0};
-            s->backend->stop(s->state, &(struct prf_round){.loops = 1}, &err);
-        }
-        s->backend->close(s->state);
-        prf_options_release(s->backend->options, s->state);
-        free(s->state);
+    if (s->busy) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "another thread is starting, stopping or reading this session");
     }
-    prf_writer_close(s->writer);
-    if (s->path[0] != '\0') {
-        unlink(s->path);
-    }
-    s->state = NULL;
-    s->writer = NULL;
-    s->path[0] = '\0';
-    s->measuring = s->opened = s->collected = false;
-}
-
-static int
-session_set_option(struct session *s, PyObject *name, PyObject *value,
-                   struct prf_error *err)
-{
-    char *key = prf_pyerr_text(name);
-    char *text = prf_pyerr_text(value);
-    int rc = PRF_ENOMEM;
-    if (key != NULL && text != NULL) {
-        rc = prf_options_set(s->backend->options, key, text, s->state, err);
-    }
-    free(key);
-    free(text);
-    return rc;
-}
-
-static int
-session_set_options(struct session *s, struct prf_error *err)
-{
-    const struct prf_option *table = s->backend->options;
-    int rc = prf_options_defaults(table, s->state, err);
-    /* The caller runs the body, once: there is nothing to warm up with. */
-    if (rc == 0 && (s->backend->caps & PRF_CAP_ROUNDS) &&
-        prf_options_find(table, "warmup") != NULL) {
-        rc = prf_options_set(table, "warmup", "0", s->state, err);
-    }
-    PyObject *name, *value;
-    Py_ssize_t at = 0;
-    while (rc == 0 && PyDict_Next(s->options, &at, &name, &value)) {
-        if (!PyList_Check(value)) {
-            rc = session_set_option(s, name, value, err);
-            continue;
-        }
-        for (Py_ssize_t i = 0; i < PyList_GET_SIZE(value) && rc == 0; i++) {
-            rc = session_set_option(s, name, PyList_GET_ITEM(value, i), err);
-        }
-    }
-    return rc;
-}
-
-static int
-session_open(struct session *s, struct prf_error *err)
-{
-    snprintf(s->path, sizeof s->path, "/tmp/pyprofiler-session.XXXXXX");
-    int fd = mkstemp(s->path);
-    if (fd < 0) {
-        s->path[0] = '\0';
-        return prf_fail(err, PRF_EIO, "cannot make a file in '/tmp' to record to");
-    }
-    close(fd);
-    int rc = prf_writer_open(s->path, prf_clock_ns_per_tick(), &s->writer, err);
-    if (rc < 0) {
-        return rc;
-    }
-    s->state = calloc(1, s->backend->state_size + 1);
-    if (s->state == NULL) {
-        return prf_fail(err, PRF_ENOMEM, "out of memory");
-    }
-    struct prf_sink *sink = prf_writer_sink(s->writer);
-    prf_sink_schema(sink, s->backend->metrics);
-    const struct prf_session session = {.sink = sink, .case_id = "", .case_file = ""};
-    rc = session_set_options(s, err);
-    return rc < 0 ? rc : s->backend->open(s->state, &session, err);
+    return !s->busy;
 }
 
 static PyObject *
-session_start(PyObject *self, PyObject *ignored)
+session_done(int rc, const struct prf_error *err)
 {
-    struct session *s = (struct session *)self;
-    (void)ignored;
+    return rc < 0 ? prf_session_raise(err) : Py_NewRef(Py_None);
+}
+
+static PyObject *
+session_start(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    struct prf_session_object *s = (struct prf_session_object *)self;
     struct prf_error err = {0};
-    struct prf_round round = {.loops = 1};
-    session_drop(s);
-    if (session_open(s, &err) < 0 || s->backend->start(s->state, &round, &err) < 0) {
-        session_drop(s);
-        return session_raise(&err);
+    if (!session_is_free(s)) {
+        return NULL;
     }
-    s->measuring = true;
-    Py_RETURN_NONE;
+    if (s->phase == PRF_SESSION_MEASURING) {
+        PyErr_SetString(PyExc_RuntimeError, "it measures already: call stop() first");
+        return NULL;
+    }
+    int rc = prf_session_open(s, &err);
+    return session_done(rc < 0 ? rc : prf_session_start(s, &err), &err);
 }
 
 static PyObject *
-session_stop(PyObject *self, PyObject *ignored)
+session_stop(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
-    struct session *s = (struct session *)self;
-    (void)ignored;
+    struct prf_session_object *s = (struct prf_session_object *)self;
     struct prf_error err = {0};
-    if (s->measuring) {
-        s->measuring = false;
-        if (s->backend->stop(s->state, &(struct prf_round){.loops = 1}, &err) < 0) {
-            return session_raise(&err);
-        }
-    }
-    Py_RETURN_NONE;
+    return session_is_free(s) ? session_done(prf_session_stop(s, &err), &err) : NULL;
 }
 
 static PyObject *
 session_mark(PyObject *self, PyObject *name)
 {
-    struct session *s = (struct session *)self;
-    if (s->measuring && s->backend->mark != NULL) {
-        char *text = prf_pyerr_text(name);
-        s->backend->mark(s->state, text == NULL ? "?" : text);
-        free(text);
-    }
+    prf_session_mark((struct prf_session_object *)self, name);
     Py_RETURN_NONE;
 }
 
-/* The options as a result has them, for the report: a JSON object. NULL: no memory. */
-static char *
-session_options_json(const struct session *s)
+static PyObject *
+session_finish(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-    json_t *object = json_object();
-    PyObject *name, *value;
-    Py_ssize_t at = 0;
-    while (PyDict_Next(s->options, &at, &name, &value)) {
-        char *key = prf_pyerr_text(name);
-        const struct prf_option *option =
-            key != NULL ? prf_options_find(s->backend->options, key) : NULL;
-        json_t *texts = json_array();
-        Py_ssize_t n = PyList_Check(value) ? PyList_GET_SIZE(value) : 1;
-        for (Py_ssize_t i = 0; i < n; i++) {
-            char *text =
-                prf_pyerr_text(PyList_Check(value) ? PyList_GET_ITEM(value, i) : value);
-            json_array_append_new(texts, json_string(text != NULL ? text : ""));
-            free(text);
-        }
-        if (option != NULL) {
-            json_object_set(object, option->name,
-                            PyList_Check(value) ? texts : json_array_get(texts, 0));
-        }
-        json_decref(texts);
-        free(key);
+    static char status_key[] = "status", reason_key[] = "reason",
+                traceback_key[] = "traceback";
+    static char *names[] = {status_key, reason_key, traceback_key, NULL};
+    struct prf_session_object *s = (struct prf_session_object *)self;
+    struct prf_session_outcome outcome = {.status = "ok"};
+    struct prf_error err = {0};
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|szz:finish", names,
+                                     &outcome.status, &outcome.reason,
+                                     &outcome.traceback) ||
+        !session_is_free(s)) {
+        return NULL;
     }
-    char *text = json_dumps(object, JSON_COMPACT);
-    json_decref(object);
-    return text;
-}
-
-static int
-session_render(struct session *s, char **text, struct prf_error *err)
-{
-    size_t size = 0;
-    FILE *out = NULL;
-    struct prf_result result = {.id = "", .case_id = "", .duration_ns = -1};
-    const struct prf_style style = {.width = 80};
-    const struct prf_export_options options = {0};
-    char *asked = session_options_json(s);
-    result.profiler = s->backend->name;
-    result.options = asked;
-    int rc = prf_recording_read(s->path, &result.profile, err);
-    if (rc < 0) {
-        goto out;
-    }
-    out = open_memstream(text, &size);
-    if (out == NULL) {
-        rc = prf_fail(err, PRF_ENOMEM, "out of memory for a report");
-        goto out;
-    }
-    rc = prf_report_result(out, &style, &result, &options, err);
-    if (fclose(out) != 0 && rc == 0) {
-        rc = prf_fail(err, PRF_ENOMEM, "out of memory for a report");
-    }
-out:
-    prf_result_release(&result);
-    free(asked);
-    return rc;
+    return session_done(prf_session_finish(s, &outcome, &err), &err);
 }
 
 static PyObject *
-session_report(PyObject *self, PyObject *ignored)
+session_report(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
-    struct session *s = (struct session *)self;
-    (void)ignored;
-    struct prf_error err = {0};
-    if (s->state == NULL || s->measuring) {
-        PyErr_SetString(PyExc_RuntimeError,
-                        "nothing was measured yet: call start() and stop() first");
+    struct prf_session_object *s = (struct prf_session_object *)self;
+    return session_is_free(s) ? prf_session_report(s) : NULL;
+}
+
+static PyObject *
+session_formats(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    struct prf_session_object *s = (struct prf_session_object *)self;
+    return session_is_free(s) ? prf_session_formats(s) : NULL;
+}
+
+static PyObject *
+session_export(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+    struct prf_session_object *s = (struct prf_session_object *)self;
+    const char *format;
+    if (!PyArg_ParseTuple(args, "s:export", &format) || !session_is_free(s)) {
         return NULL;
     }
-    if (!s->collected) {
-        if (s->backend->collect(s->state, prf_writer_sink(s->writer), &err) < 0) {
-            return session_raise(&err);
-        }
-        s->collected = true;
+    return prf_session_export(s, format, kwargs);
+}
+
+/* The one result of the document that the JSON exporter writes. */
+static PyObject *
+session_result(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    PyObject *json = NULL, *run = NULL, *result = NULL;
+    struct prf_session_object *s = (struct prf_session_object *)self;
+    PyObject *bytes = session_is_free(s) ? prf_session_export(s, "json", NULL) : NULL;
+    if (bytes != NULL) {
+        json = PyImport_ImportModule("json");
     }
-    char *text = NULL;
-    if (session_render(s, &text, &err) < 0) {
-        free(text);
-        return session_raise(&err);
+    if (json != NULL) {
+        run = PyObject_CallMethod(json, "loads", "O", bytes);
     }
-    PyObject *str = PyUnicode_DecodeUTF8(text, (Py_ssize_t)strlen(text), "replace");
-    free(text);
-    return str;
+    PyObject *results = run ? PyMapping_GetItemString(run, "results") : NULL;
+    if (results != NULL) {
+        result = PySequence_GetItem(results, 0);
+    }
+    Py_XDECREF(results);
+    Py_XDECREF(run);
+    Py_XDECREF(json);
+    Py_XDECREF(bytes);
+    return result;
+}
+
+static PyObject *
+session_keep(PyObject *self, PyObject *arg)
+{
+    struct prf_session_object *s = (struct prf_session_object *)self;
+    const struct prf_session_outcome good = {.status = "ok"};
+    struct prf_error err = {0};
+    PyObject *path = NULL;
+    if (!session_is_free(s) || !PyUnicode_FSConverter(arg, &path)) {
+        return NULL;
+    }
+    int rc = prf_session_finish(s, &good, &err);
+    rc = rc < 0 ? rc : prf_session_file_keep(s, PyBytes_AS_STRING(path), &err);
+    Py_DECREF(path);
+    return rc < 0 ? prf_session_raise(&err) : PyUnicode_DecodeFSDefault(s->path);
+}
+
+/* ---- attributes ---- */
+
+static PyObject *
+session_get_recording(PyObject *self, void *Py_UNUSED(closure))
+{
+    struct prf_session_object *s = (struct prf_session_object *)self;
+    return s->path == NULL ? Py_NewRef(Py_None) : PyUnicode_DecodeFSDefault(s->path);
+}
+
+static PyObject *
+session_get_name(PyObject *self, void *Py_UNUSED(closure))
+{
+    return PyUnicode_FromString(((struct prf_session_object *)self)->backend->name);
+}
+
+static PyObject *
+session_get_measuring(PyObject *self, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(((struct prf_session_object *)self)->phase ==
+                           PRF_SESSION_MEASURING);
 }
 
 /* ---- the type ---- */
 
 static int
-session_init(PyObject *self, PyObject *args, PyObject *kwargs)
+session_set_texts(struct prf_session_object *s, const char *label, const char *file)
 {
-    static char name_key[] = "name", options_key[] = "options";
-    static char *names[] = {name_key, options_key, NULL};
-    struct session *s = (struct session *)self;
-    const char *name;
-    PyObject *options;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "sO!:Session", names, &name,
-                                     &PyDict_Type, &options)) {
+    char *own_label = strdup(label), *own_file = strdup(file);
+    if (own_label == NULL || own_file == NULL) {
+        free(own_label);
+        free(own_file);
+        PyErr_NoMemory();
         return -1;
     }
-    session_drop(s);
-    s->backend = prf_catalog_find(name);
-    if (s->backend == NULL) {
+    free(s->label);
+    free(s->file);
+    s->label = own_label;
+    s->file = own_file;
+    return 0;
+}
+
+static int
+session_init(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+    static char name_key[] = "name", options_key[] = "options", case_key[] = "case",
+                file_key[] = "file";
+    static char *names[] = {name_key, options_key, case_key, file_key, NULL};
+    struct prf_session_object *s = (struct prf_session_object *)self;
+    const char *name, *label = "", *file = "";
+    PyObject *options;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "sO!|ss:Session", names, &name,
+                                     &PyDict_Type, &options, &label, &file) ||
+        prf_session_prepare() < 0 || !session_is_free(s)) {
+        return -1;
+    }
+    const struct prf_backend *backend = prf_catalog_find(name);
+    if (backend == NULL) {
         PyErr_Format(PyExc_ValueError, "there is no profiler '%s' in this build", name);
         return -1;
     }
-    Py_XSETREF(s->options, Py_NewRef(options));
+    PyObject *copy = PyDict_Copy(options);
+    if (copy == NULL || session_set_texts(s, label, file) < 0) {
+        Py_XDECREF(copy);
+        return -1;
+    }
+    prf_session_drop(s);
+    s->backend = backend;
+    Py_XSETREF(s->options, copy);
     return 0;
+}
+
+/* Without a backend nothing else is safe to call: __new__ alone gives no session. */
+static PyObject *
+session_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    PyObject *self = PyType_GenericNew(type, args, kwargs);
+    if (self != NULL) {
+        ((struct prf_session_object *)self)->backend = prf_catalog_find("passthrough");
+        ((struct prf_session_object *)self)->options = PyDict_New();
+    }
+    if (self != NULL &&
+        session_set_texts((struct prf_session_object *)self, "", "") < 0) {
+        Py_CLEAR(self);
+    }
+    return self;
 }
 
 static void
 session_dealloc(PyObject *self)
 {
-    struct session *s = (struct session *)self;
+    struct prf_session_object *s = (struct prf_session_object *)self;
     PyTypeObject *type = Py_TYPE(self);
-    session_drop(s);
+    prf_session_drop(s);
+    free(s->label);
+    free(s->file);
     Py_CLEAR(s->options);
     type->tp_free(self);
     Py_DECREF(type);
 }
 
+#define SESSION_WITH_KEYWORDS(function) (PyCFunction)(void (*)(void))(function)
+
 static PyMethodDef session_methods[] = {
     {"start", session_start, METH_NOARGS,
-     PyDoc_STR(
-         "start()\n--\n\nBegin to measure; what was measured before is dropped.")},
-    {"stop", session_stop, METH_NOARGS, PyDoc_STR("stop()\n--\n\nEnd to measure.")},
-    {"mark", session_mark, METH_O, PyDoc_STR("mark(name)\n--\n\nA named moment.")},
+     PyDoc_STR("start()\n--\n\nBegin to measure; what was measured before is dropped.\n"
+               "RuntimeError: it measures already, or something else holds what it "
+               "needs.")},
+    {"stop", session_stop, METH_NOARGS,
+     PyDoc_STR("stop()\n--\n\nEnd to measure; nothing when it does not.")},
+    {"mark", session_mark, METH_O,
+     PyDoc_STR("mark(name)\n--\n\nA named moment; nothing when it does not measure.")},
+    {"finish", SESSION_WITH_KEYWORDS(session_finish), METH_VARARGS | METH_KEYWORDS,
+     PyDoc_STR("finish(status='ok', reason=None, traceback=None)\n--\n\n"
+               "Write all that was measured into the recording. The methods that read "
+               "do it themselves.")},
     {"report", session_report, METH_NOARGS,
      PyDoc_STR("report()\n--\n\nThe tables of what was measured, as text.")},
+    {"formats", session_formats, METH_NOARGS,
+     PyDoc_STR("formats()\n--\n\nNames of the formats that export takes here.")},
+    {"export", SESSION_WITH_KEYWORDS(session_export), METH_VARARGS | METH_KEYWORDS,
+     PyDoc_STR("export(format, /, **options)\n--\n\nThe result in another tool's "
+               "format, as bytes. Options: sort, top_k, strip_dirs, time_unit, color, "
+               "picture (a dict).\nValueError: there is no such format, or the result "
+               "lacks what it needs.")},
+    {"result", session_result, METH_NOARGS,
+     PyDoc_STR("result()\n--\n\nThe result as a dict, as in schema pyprofiler/run/1.")},
+    {"keep", session_keep, METH_O,
+     PyDoc_STR("keep(path)\n--\n\nMove the recording there, for good; returns its "
+               "absolute path.")},
+    {NULL},
+};
+
+static PyGetSetDef session_attributes[] = {
+    {"name", session_get_name, NULL, PyDoc_STR("of the profiler"), NULL},
+    {"measuring", session_get_measuring, NULL, PyDoc_STR("between start and stop"),
+     NULL},
+    {"recording", session_get_recording, NULL,
+     PyDoc_STR("path of the recording; None: there is none"), NULL},
     {NULL},
 };
 
 static char session_doc[] =
-    "Session(name, options)\n--\n\nA profiler by name; options as text.";
+    "Session(name, options, case='', file='')\n--\n\nA profiler by name; options as "
+    "text, the name of what is measured, the file whose functions are meant.";
 
 static PyType_Slot session_slots[] = {
-    {Py_tp_doc, session_doc},         {Py_tp_init, session_init},
-    {Py_tp_new, PyType_GenericNew},   {Py_tp_dealloc, session_dealloc},
-    {Py_tp_methods, session_methods}, {0},
+    {Py_tp_doc, session_doc},
+    {Py_tp_init, session_init},
+    {Py_tp_new, session_new},
+    {Py_tp_dealloc, session_dealloc},
+    {Py_tp_methods, session_methods},
+    {Py_tp_getset, session_attributes},
+    {0},
 };
 
 static PyType_Spec session_spec = {
     .name = "_pyprofiler.Session",
-    .basicsize = sizeof(struct session),
+    .basicsize = sizeof(struct prf_session_object),
     .flags = Py_TPFLAGS_DEFAULT,
     .slots = session_slots,
 };
+
+struct prf_session_object *
+prf_session_of(PyObject *object)
+{
+    /* The type cannot be derived from, and there is one for the process. */
+    if (Py_TYPE(object)->tp_dealloc != session_dealloc) {
+        PyErr_Format(PyExc_TypeError, "a Session is needed, not %.100s",
+                     Py_TYPE(object)->tp_name);
+        return NULL;
+    }
+    return (struct prf_session_object *)object;
+}
 
 int
 prf_session_add_type(PyObject *module)
 {
     PyObject *type = PyType_FromSpec(&session_spec);
     int rc = type == NULL ? -1 : PyModule_AddObjectRef(module, "Session", type);
+    for (size_t i = 0; i < 3; i++) { /* start, stop, mark: they are called in between */
+        prf_codes_hide(&session_methods[i]);
+    }
     Py_XDECREF(type);
-    return rc;
+    return rc < 0 ? rc : prf_region_add_type(module);
 }

@@ -2,7 +2,7 @@
    in the interpreter that imports it, and reads the recording back. It stands in for
    the worker, so that backends are tested without processes and a control pipe.
 
-   One session at a time; the GIL is held throughout. */
+   run() is one session at a time, Session any number; the GIL is held throughout. */
 #include <Python.h>
 
 #include <pthread.h>
@@ -14,6 +14,7 @@
 #include "call_events.h"
 #include "clock.h"
 #include "codes.h"
+#include "compat.h"
 #include "line_events.h"
 #include "reader.h"
 #include "trace_child.h"
@@ -26,14 +27,6 @@ static struct {
     void *state;
     struct prf_writer *writer;
 } host;
-
-static void
-host_after_fork(void)
-{
-    if (host.writer != NULL) {
-        prf_writer_detach(host.writer);
-    }
-}
 
 static PyObject *
 host_raise(const struct prf_error *err)
@@ -86,6 +79,7 @@ empty_leave_c(struct prf_call_thread *thread, PyMethodDef *method, PyCodeObject 
 }
 
 static const struct prf_call_ops empty_ops = {
+    .name = "empty",
     .thread_size = sizeof(struct prf_call_thread),
     .thread_start = empty_thread_start,
     .enter_python = empty_python,
@@ -215,6 +209,7 @@ empty_line_lost(void *user)
 }
 
 static const struct prf_line_ops empty_line_ops = {
+    .name = "empty-line",
     .code_size = sizeof(struct prf_line_code),
     .look = empty_line_look,
     .code_init = empty_line_code_init,
@@ -230,7 +225,7 @@ empty_line_open(void *state, const struct prf_session *session, struct prf_error
 {
     struct empty_line *st = state;
     snprintf(st->file, sizeof st->file, "%s", session->case_file);
-    return prf_line_events_open(&st->events, &empty_line_ops, st, err);
+    return prf_line_events_open(&st->events, &empty_line_ops, st, 0, err);
 }
 
 static int
@@ -453,6 +448,177 @@ host_run(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
     return PyErr_Occurred() ? NULL
                             : Py_BuildValue("{sksK}", "rounds", counts.rounds,
                                             "executions", counts.executions);
+}
+
+/* --- Session: start and stop where Python code says so, several at once --- */
+
+struct host_session {
+    PyObject_HEAD const struct prf_backend *backend;
+    void *state; /* NULL: closed */
+    struct prf_writer *writer;
+    struct host_session *next;
+    bool started;
+};
+
+static struct host_session *host_sessions; /* borrowed: that are open */
+
+static PyObject *
+host_session_close(PyObject *self, PyObject *Py_UNUSED(args))
+{
+    struct host_session *s = (struct host_session *)self;
+    struct host_session **p = &host_sessions;
+    struct prf_error err = {0};
+    if (s->state == NULL) {
+        Py_RETURN_NONE;
+    }
+    int rc = 0;
+    if (s->started) {
+        rc = s->backend->collect(s->state, prf_writer_sink(s->writer), &err);
+    }
+    s->backend->close(s->state);
+    prf_options_release(s->backend->options, s->state);
+    free(s->state);
+    prf_writer_close(s->writer);
+    s->state = NULL;
+    s->writer = NULL;
+    while (*p != NULL && *p != s) {
+        p = &(*p)->next;
+    }
+    *p = s->next;
+    if (rc < 0) {
+        return host_raise(&err);
+    }
+    Py_RETURN_NONE;
+}
+
+static int
+host_session_open(struct host_session *s, const char *path, const char *case_file,
+                  PyObject *options, struct prf_error *err)
+{
+    s->state = calloc(1, s->backend->state_size);
+    s->next = host_sessions;
+    host_sessions = s;
+    int rc = host_set_options(s->backend, s->state, options, err);
+    if (rc == 0) {
+        rc = prf_writer_open(path, prf_clock_ns_per_tick(), &s->writer, err);
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    prf_sink_schema(prf_writer_sink(s->writer), s->backend->metrics);
+    struct prf_session session = {.sink = prf_writer_sink(s->writer),
+                                  .case_id = "",
+                                  .case_file = case_file,
+                                  .from_inside = true};
+    return s->backend->open(s->state, &session, err);
+}
+
+static int
+host_session_init(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+    static const char *const names[] = {"profiler", "recording", "options", "case_file",
+                                        NULL};
+    struct host_session *s = (struct host_session *)self;
+    const char *profiler, *path, *case_file = "/host.py";
+    PyObject *options = NULL;
+    struct prf_error err = {0};
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "ss|O!s", (char **)names, &profiler,
+                                     &path, &PyDict_Type, &options, &case_file)) {
+        return -1;
+    }
+    s->backend = host_find(profiler);
+    if (s->backend == NULL) {
+        return -1;
+    }
+    if (host_session_open(s, path, case_file, options, &err) < 0) {
+        Py_XDECREF(host_session_close(self, NULL));
+        host_raise(&err);
+        return -1;
+    }
+    return 0;
+}
+
+static PyObject *
+host_session_start(PyObject *self, PyObject *Py_UNUSED(args))
+{
+    struct host_session *s = (struct host_session *)self;
+    struct prf_round round = {.loops = 1};
+    struct prf_error err = {0};
+    PyThreadState *tstate = PyThreadState_Get();
+    prf_unseen_enter(tstate); /* by the others that run */
+    int rc = s->backend->start(s->state, &round, &err);
+    prf_unseen_leave(tstate);
+    if (rc < 0) {
+        return host_raise(&err);
+    }
+    s->started = true;
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+host_session_stop(PyObject *self, PyObject *Py_UNUSED(args))
+{
+    struct host_session *s = (struct host_session *)self;
+    struct prf_round round = {.loops = 1};
+    struct prf_error err = {0};
+    PyThreadState *tstate = PyThreadState_Get();
+    prf_unseen_enter(tstate);
+    int rc = s->backend->stop(s->state, &round, &err);
+    prf_unseen_leave(tstate);
+    if (rc < 0) {
+        return host_raise(&err);
+    }
+    Py_RETURN_NONE;
+}
+
+static void
+host_session_dealloc(PyObject *self)
+{
+    Py_XDECREF(host_session_close(self, NULL));
+    PyTypeObject *type = Py_TYPE(self);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyMethodDef host_session_methods[] = {
+    {"start", host_session_start, METH_NOARGS, NULL},
+    {"stop", host_session_stop, METH_NOARGS, NULL},
+    {"close", host_session_close, METH_NOARGS, NULL},
+    {NULL},
+};
+
+static PyType_Slot host_session_slots[] = {
+    {Py_tp_init, host_session_init},
+    {Py_tp_new, PyType_GenericNew},
+    {Py_tp_dealloc, host_session_dealloc},
+    {Py_tp_methods, host_session_methods},
+    {0, NULL},
+};
+
+static PyType_Spec host_session_spec = {
+    .name = "prf_host.Session",
+    .basicsize = sizeof(struct host_session),
+    .flags = Py_TPFLAGS_DEFAULT,
+    .slots = host_session_slots,
+};
+
+static void
+host_after_fork(void)
+{
+    if (host.writer != NULL) {
+        prf_writer_detach(host.writer);
+    }
+    for (struct host_session *s = host_sessions; s != NULL; s = s->next) {
+        prf_writer_detach(s->writer);
+    }
+}
+
+/* hide(function): as the package does with its own. */
+static PyObject *
+host_hide(PyObject *Py_UNUSED(module), PyObject *function)
+{
+    prf_codes_hide_python((PyCodeObject *)PyFunction_GetCode(function));
+    Py_RETURN_NONE;
 }
 
 static PyObject *
@@ -727,6 +893,7 @@ static PyMethodDef host_methods[] = {
     [HOST_MARK] = {"mark", host_mark, METH_O, "mark(name): what self.trace(name) does"},
     [HOST_COUNTER] = {"counter", host_counter, METH_VARARGS,
                       "counter(name, value): what self.counter(name, value) does"},
+    {"hide", host_hide, METH_O, "hide(function): leave it out of results"},
     {"read", host_read, METH_O, "read(recording) -> dict"},
     {"slow_traces", host_slow_traces, METH_O,
      "slow_traces(bool): tracemalloc's tables are not read"},
@@ -749,8 +916,18 @@ PyInit_prf_host(void)
     prf_clock_init();
     prf_codes_hide(&host_methods[HOST_MARK]);
     prf_codes_hide(&host_methods[HOST_COUNTER]);
+    for (PyMethodDef *method = host_session_methods; method->ml_name; method++) {
+        prf_codes_hide(method);
+    }
     pthread_atfork(NULL, NULL, host_after_fork);
-    return PyModule_Create(&host_module);
+    PyObject *module = PyModule_Create(&host_module);
+    PyObject *type = PyType_FromSpec(&host_session_spec);
+    if (module == NULL || type == NULL ||
+        PyModule_AddObjectRef(module, "Session", type) < 0) {
+        Py_CLEAR(module);
+    }
+    Py_XDECREF(type);
+    return module;
 }
 
 /* --- the same object in a child process of a traced body --- */

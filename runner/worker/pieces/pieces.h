@@ -21,6 +21,8 @@
    [1.02^i, 1.02^(i+1)) ns, its middle is within 1 % of all of them. */
 #define PRF_PIECE_BUCKETS 1536u /* up to 1.6e13 ns, four and a half hours */
 
+#define PRF_PIECE_NONE UINT32_MAX /* no piece, no node */
+
 struct prf_piece {
     PyObject *name;    /* strong, a str */
     uint64_t n_calls;  /* that ended */
@@ -78,6 +80,11 @@ prf_pieces_call(const struct prf_pieces *p, uint64_t index)
 {
     return &p->chunks[index / PRF_PIECE_CHUNK][index % PRF_PIECE_CHUNK];
 }
+
+/* The piece of that name that has calls; else the only one that is a method of that
+   name
+   ("run" finds "Task.run"); PRF_PIECE_NONE: there is none, or several. No exception. */
+uint32_t prf_pieces_find(const struct prf_pieces *p, PyObject *name);
 
 /* Seconds as time.perf_counter() shows them, of a moment in ticks. */
 double prf_pieces_moment(uint64_t ticks);

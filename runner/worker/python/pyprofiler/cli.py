@@ -6,30 +6,24 @@ Hands over to pyprofiler-run, which takes the same words, with this interpreter.
 import os
 import sys
 
+from pyprofiler import _runner
+
 _USAGE = 4
 
 
-def _runner():
-    """Path of pyprofiler-run, or None."""
-    folders = [os.environ.get("PYPROFILER_BIN", ""), *os.get_exec_path()]
-    for folder in filter(None, folders):
-        path = os.path.join(folder, "pyprofiler-run")
-        if os.access(path, os.X_OK) and os.path.isfile(path):
-            return path
-    return None
+def hand_over(name, *words):
+    """Become the program `name`, called with `words` and then ours. Returns an exit
+    code, the reason told, only when there is no such program."""
+    program = _runner.find(name)
+    if program is None:
+        print(f"pyprofiler: {_runner.missing(name)}", file=sys.stderr)
+        return _USAGE
+    os.execv(program, [program, *words, *sys.argv[1:]])
 
 
 def main():
     """Does not return when the runner is found."""
-    runner = _runner()
-    if runner is None:
-        print(
-            "pyprofiler: 'pyprofiler-run' is not on PATH; install it or name its "
-            "folder in PYPROFILER_BIN",
-            file=sys.stderr,
-        )
-        return _USAGE
-    os.execv(runner, [runner, f"--python={sys.executable}", *sys.argv[1:]])
+    return hand_over(_runner.PROGRAM, f"--python={sys.executable}")
 
 
 if __name__ == "__main__":
