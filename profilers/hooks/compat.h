@@ -156,6 +156,33 @@ prf_recursion_above(const PyThreadState *tstate, int n_units)
 #endif
 }
 
+#if PY_VERSION_HEX >= 0x030D0000
+PyAPI_FUNC(const PyConfig *) _Py_GetConfig(void); /* exported, in no public header */
+#endif
+
+/* From 3.13 on Python compares the place of a module with this to hint at a script that
+   hides a module by its name. `path0`: what was put first on sys.path. */
+static inline void
+prf_config_set_path0(PyObject *path0)
+{
+#if PY_VERSION_HEX >= 0x030D0000
+    PyConfig *config = (PyConfig *)_Py_GetConfig();
+    Py_ssize_t n = 0;
+    wchar_t *text = PyUnicode_AsWideCharString(path0, &n);
+    wchar_t *copy = PyMem_RawMalloc(((size_t)n + 1) * sizeof *copy);
+    if (text != NULL && copy != NULL && config->sys_path_0 == NULL) {
+        memcpy(copy, text, ((size_t)n + 1) * sizeof *copy);
+        config->sys_path_0 = copy; /* freed with the rest of it */
+        copy = NULL;
+    }
+    PyMem_Free(text);
+    PyMem_RawFree(copy);
+    PyErr_Clear();
+#else
+    (void)path0;
+#endif
+}
+
 /* The exception that Python printed last, borrowed from sys; NULL: none. */
 static inline PyObject *
 prf_exception_last(void)

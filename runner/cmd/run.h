@@ -76,11 +76,11 @@ struct prf_running {
     char **default_argv;
     char **script_argv; /* what follows "--": of the scripts */
     size_t n_script_argv;
-    bool has_script;         /* some target is a program; the report is on stderr then */
-    bool for_script;         /* the present one is */
-    size_t n_bad_scripts;    /* of n_bad */
-    int script_code;         /* exit code of the first script that failed */
-    size_t n_told; /* scripts whose report was written: see run_script.h */
+    bool has_script;      /* some target is a program; the report is on stderr then */
+    bool for_script;      /* the present one is */
+    size_t n_bad_scripts; /* of n_bad */
+    int script_code;      /* exit code of the first script that failed */
+    size_t n_told;        /* scripts whose report was written: see run_script.h */
     size_t n_script_regressions;
     size_t n_script_documents; /* written for -o */
     bool store_failed, usage_failed, internal_failed, stop, interrupted;

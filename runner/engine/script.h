@@ -36,10 +36,10 @@ int prf_script_exit_code(const struct prf_script_end *end);
    terminal reach it by themselves. An error is one of ours, before it began: there is
    no result then, but end->told_to_stop is set. PRF_EPYTHON, PRF_EIO, PRF_EUNAVAILABLE,
    PRF_ENOMEM. */
-int prf_script_run(const struct prf_supervision *sv, const struct prf_script *script,
-                   const struct prf_profiler *profiler, json_t *options,
-                   struct prf_measured *out, struct prf_script_end *end,
-                   struct prf_error *err);
+int prf_script_run(const struct prf_supervision *shared,
+                   const struct prf_script *script, const struct prf_profiler *profiler,
+                   json_t *options, struct prf_measured *out,
+                   struct prf_script_end *end, struct prf_error *err);
 
 /* Ask the greeted `engine` whether the file is a program, by its syntax tree: *answer
    is 1, 0, or -1 when it is no Python. Its worker is not fit for cases afterwards. */

@@ -324,11 +324,12 @@ script_body(void)
 static int
 script_inspect_after(int code)
 {
-    const char *asked = getenv("PYTHONINSPECT"); // NOLINT(concurrency-mt-unsafe)
+    const char *asked = getenv("PYTHONINSPECT");      // NOLINT(concurrency-mt-unsafe)
     PyCompilerFlags flags = _PyCompilerFlags_INIT;
     if (asked == NULL || *asked == '\0' || !isatty(STDIN_FILENO)) {
         return code;
     }
+    ((PyConfig *)_Py_GetConfig())->inspect = 0; /* from now on sys.exit exits */
     return PyRun_AnyFileExFlags(stdin, "<stdin>", 0, &flags) != 0;
 }
 
@@ -380,9 +381,13 @@ script_prepare(const json_t *request, const char *kind, PyObject **hash)
     PyObject *done = module == NULL ? NULL
                                     : PyObject_CallMethod(module, "prepare", "syO",
                                                           kind, script.what, argv);
-    PyObject *file = NULL, *bytes = NULL;
+    PyObject *file = NULL, *bytes = NULL, *path0 = NULL; /* two borrowed from done */
     int is_container = 0;
-    if (done != NULL && PyArg_ParseTuple(done, "OOp", &file, hash, &is_container)) {
+    if (done != NULL &&
+        PyArg_ParseTuple(done, "OOpO", &file, hash, &is_container, &path0)) {
+        if (path0 != Py_None) {
+            prf_config_set_path0(path0);
+        }
         rc = 0;
         script.is_container = is_container;
         Py_INCREF(*hash);

@@ -39,7 +39,8 @@ def calls_of(session):
 
 def run_python(code, *words, status=0, **env):
     done = subprocess.run([sys.executable, *words, "-c", textwrap.dedent(code)], text=True,
-                          capture_output=True, env={**os.environ, **env}, timeout=60)
+                          capture_output=True, env={**os.environ, **env}, timeout=60,
+                          cwd=env.get("PWD"))
     assert done.returncode == status, done.stderr
     return done
 

@@ -12,9 +12,10 @@ def prepare(kind, what, argv):
     """sys.argv, sys.orig_argv, sys.path[0] and `__main__` as Python sets them.
 
     `kind` is "file", "module" or "code", `what` the path, the module's name or the code,
-    `argv` what follows it; all bytes. Returns (file, hash, package): the absolute path
-    of the source or None, 16 hex digits that change with it or None, and whether `what` is a
-    folder or archive to be run through its `__main__.py`.
+    `argv` what follows it; all bytes. Returns (file, hash, package, path0): the absolute
+    path of the source or None, 16 hex digits that change with it or None, whether `what` is
+    a folder or archive to be run through its `__main__.py`, and what was put first on
+    sys.path or None.
     """
     what, argv = os.fsdecode(what), [os.fsdecode(word) for word in argv]
     _clean_main()
@@ -24,11 +25,13 @@ def prepare(kind, what, argv):
     sys.orig_argv = [sys.executable, *words, *argv]
     if kind == "file":
         return _prepare_file(what)
+    path0 = None
     if not sys.flags.safe_path:
-        sys.path.insert(0, os.getcwd() if kind == "module" else "")
+        path0 = os.getcwd() if kind == "module" else ""
+        sys.path.insert(0, path0)
     if kind == "module":
-        return *_source(_module_file(what)), False
-    return None, _hash(what.encode("utf-8", "surrogateescape")), False
+        return *_source(_module_file(what)), False, path0
+    return None, _hash(what.encode("utf-8", "surrogateescape")), False, path0
 
 
 def _clean_main():
@@ -54,10 +57,12 @@ def _prepare_file(path):
     if _is_importable(full):
         sys.path.insert(0, full)
         inner = os.path.join(full, "__main__.py")
-        return *_source(inner if os.path.exists(inner) else full), True
+        return *_source(inner if os.path.exists(inner) else full), True, full
+    path0 = None
     if not sys.flags.safe_path:
-        sys.path.insert(0, os.path.dirname(os.path.realpath(path)))
-    return *_source(full), False
+        path0 = os.path.dirname(os.path.realpath(path))
+        sys.path.insert(0, path0)
+    return *_source(full), False, path0
 
 
 def absolute(path):
