@@ -71,6 +71,7 @@ static struct sampler {
     pid_t thread_tid;
     sem_t wake;
     uint64_t n_ticks;
+    unsigned n_timers; /* of threads that ran, by processor time */
     struct sampler_thread threads[SAMPLER_THREADS];
     uint64_t lost_ns;
     bool running;  /* protected by the GIL */
@@ -219,6 +220,7 @@ sampler_disarm(struct sampler_thread *thread)
     if (thread->has_timer) {
         timer_delete(thread->timer);
         thread->has_timer = false;
+        the.n_timers--;
     }
 }
 
@@ -237,6 +239,7 @@ sampler_arm(struct sampler_thread *thread)
     };
     if (timer_create(clock, &event, &thread->timer) == 0) {
         thread->has_timer = true;
+        the.n_timers++;
         timer_settime(thread->timer, 0, &times, NULL);
     }
 }
@@ -325,32 +328,48 @@ sampler_tick_thread(struct sampler_thread *thread, PyThreadState *tstate,
     }
 }
 
-/* Every thread that runs Python, and time that has passed since the last tick. */
+/* Timers of threads that have ended. */
 static void
-sampler_tick(uint64_t elapsed_ns)
+sampler_forget_threads(void)
 {
-    prf_sampler_guard_renew();
-    PRF_THREADS_LOCK();
-    PyThreadState *tstate = PyInterpreterState_ThreadHead(the.interp);
-    for (; tstate != NULL; tstate = PyThreadState_Next(tstate)) {
-        pid_t tid = (pid_t)tstate->native_thread_id;
-        if (tid == the.thread_tid || tid == 0 ||
-            (the.config.this_thread_only && tid != the.base_tid)) {
-            continue;
-        }
-        struct sampler_thread *thread = sampler_find(tstate);
-        if (thread != NULL) {
-            sampler_tick_thread(thread, tstate, elapsed_ns);
-        } else {
-            atomic_fetch_add_explicit(&the.n_full, 1, memory_order_relaxed);
-        }
-    }
-    PRF_THREADS_UNLOCK();
     for (unsigned i = 0; i < SAMPLER_THREADS; i++) {
         if (the.threads[i].has_timer && the.threads[i].n_seen != the.n_ticks) {
             sampler_disarm(&the.threads[i]);
             the.threads[i].id = 0;
         }
+    }
+}
+
+static bool
+sampler_is_wanted(pid_t tid)
+{
+    return tid != 0 && tid != the.thread_tid &&
+           (!the.config.this_thread_only || tid == the.base_tid);
+}
+
+/* Every thread that runs Python, and time that has passed since the last tick. */
+static void
+sampler_tick(uint64_t elapsed_ns)
+{
+    unsigned n_timers = 0;
+    prf_sampler_guard_renew();
+    PRF_THREADS_LOCK();
+    PyThreadState *tstate = PyInterpreterState_ThreadHead(the.interp);
+    for (; tstate != NULL; tstate = PyThreadState_Next(tstate)) {
+        if (!sampler_is_wanted((pid_t)tstate->native_thread_id)) {
+            continue;
+        }
+        struct sampler_thread *thread = sampler_find(tstate);
+        if (thread != NULL) {
+            sampler_tick_thread(thread, tstate, elapsed_ns);
+            n_timers += thread->has_timer;
+        } else {
+            atomic_fetch_add_explicit(&the.n_full, 1, memory_order_relaxed);
+        }
+    }
+    PRF_THREADS_UNLOCK();
+    if (n_timers < the.n_timers) {
+        sampler_forget_threads();
     }
     the.n_ticks++;
 }
@@ -596,6 +615,7 @@ sampler_reset(const struct prf_sampler_config *config)
     the.base = config->below_here ? prf_sampler_stack_top(tstate) : NULL;
     the.base_tid = (pid_t)syscall(SYS_gettid);
     the.n_ticks = 0;
+    the.n_timers = 0;
     the.lost_ns = 0;
     memset(the.threads, 0, sizeof the.threads);
     prf_sampler_ring_clear(&the.ring);

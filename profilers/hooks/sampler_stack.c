@@ -35,6 +35,7 @@ static const int stack_signals[] = {SIGSEGV, SIGBUS};
 static struct sigaction stack_before[2]; /* the handlers below ours */
 static struct sigaction stack_later[2];  /* those that were put over ours since */
 static atomic_bool stack_is_guarding;
+static atomic_bool stack_is_bare; /* somebody has put a handler over ours */
 
 /* ---- faults ---- */
 
@@ -120,7 +121,12 @@ prf_sampler_guard_start(struct prf_error *err)
 void
 prf_sampler_guard_renew(void)
 {
-    for (int i = 0; i < 2 && atomic_load(&stack_is_guarding); i++) {
+    if (!atomic_load_explicit(&stack_is_bare, memory_order_relaxed) ||
+        !atomic_load(&stack_is_guarding)) {
+        return;
+    }
+    atomic_store(&stack_is_bare, false);
+    for (int i = 0; i < 2; i++) {
         struct sigaction now;
         if (sigaction(stack_signals[i], NULL, &now) == 0 && !stack_is_ours(&now)) {
             stack_later[i] = now;
@@ -216,6 +222,7 @@ prf_sampler_stack_read(PyThreadState *tstate, const struct prf_sampler_request *
     volatile uint32_t n_reserved = 0;
     sigjmp_buf guard;
     if (!stack_is_guarded()) {
+        atomic_store(&stack_is_bare, true);
         return PRF_SAMPLER_TORN;
     }
     if (sigsetjmp(guard, 0) != 0) {

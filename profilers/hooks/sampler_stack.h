@@ -40,8 +40,8 @@ const void *prf_sampler_stack_top(PyThreadState *tstate);
    where they went before. PRF_EIO. */
 int prf_sampler_guard_start(struct prf_error *err);
 
-/* Put ours over handlers that the program has put in place since; until then stacks are
-   not read. Any thread. */
+/* Put ours over handlers that the program has put in place since, which a reader has
+   noticed; until then stacks are not read. Any thread. */
 void prf_sampler_guard_renew(void);
 
 /* The handlers as they were, unless somebody else has put one in place since: then ours
