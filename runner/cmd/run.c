@@ -23,6 +23,7 @@
 #include "path.h"
 #include "select.h"
 #include "select_stored.h"
+#include "shell.h"
 #include "snapshot_stats.h"
 #include "strbuf.h"
 #include "targets.h"
@@ -102,38 +103,13 @@ static const struct prf_option_group run_groups[] = {
 
 /* --- the facts of a run ---------------------------------------------------------- */
 
-static void
-run_quote_word(struct prf_strbuf *sb, const char *word)
-{
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                "0123456789-_=+./:,@%";
-    if (*word != '\0' && word[strspn(word, plain)] == '\0') {
-        prf_strbuf_adds(sb, word);
-        return;
-    }
-    prf_strbuf_addc(sb, '\'');
-    for (; *word != '\0'; word++) {
-        prf_strbuf_adds(sb, *word == '\'' ? "'\\''" : (char[2]){*word, '\0'});
-    }
-    prf_strbuf_addc(sb, '\'');
-}
-
-void
-prf_run_quote(struct prf_strbuf *sb, char *const *words, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        prf_strbuf_adds(sb, i > 0 ? " " : "");
-        run_quote_word(sb, words[i]);
-    }
-}
-
 /* The command line as a shell would take it. */
 static const char *
 run_quoted_command(struct prf_arena *arena, int argc, char **argv)
 {
     struct prf_strbuf sb = PRF_STRBUF_INIT;
     prf_strbuf_adds(&sb, argc > 1 ? "pyprofiler-run " : "pyprofiler-run");
-    prf_run_quote(&sb, argv + 1, argc > 1 ? (size_t)argc - 1 : 0);
+    prf_shell_add_words(&sb, argv + 1, argc > 1 ? (size_t)argc - 1 : 0);
     const char *text = prf_captured_text(arena, prf_strbuf_text(&sb), sb.len);
     prf_strbuf_release(&sb);
     return text;

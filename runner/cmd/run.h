@@ -103,9 +103,6 @@ int prf_run_find_scripts(struct prf_running *r, struct prf_error *err);
 /* Where the text report goes: standard output is a script's own. */
 FILE *prf_run_report(const struct prf_running *r);
 
-/* Add words as a shell would take them, with blanks between them. */
-void prf_run_quote(struct prf_strbuf *sb, char *const *words, size_t n);
-
 /* Count, store, print or keep a result; takes it over. */
 void prf_run_take_result(struct prf_running *r, struct prf_measured *measured);
 
