@@ -39,6 +39,7 @@ struct prf_run_options {
     struct prf_general_options general;
 };
 extern const struct prf_option prf_script_table[];
+extern const struct prf_option_group prf_run_groups[];
 
 struct prf_duration {
     char *what;
