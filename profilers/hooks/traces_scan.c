@@ -16,7 +16,7 @@
 
 #define SCAN_SEGMENTS 8
 #define SCAN_CHAIN 64            /* entries of a bucket that are looked at */
-#define SCAN_LOCKS 4096          /* candidates for the lock */
+#define SCAN_LOCKS 16384         /* candidates for the lock: any 1 that has a pointer */
 #define SCAN_BYTES 1237u         /* of a planted block */
 #define SCAN_MANY_BYTES 1048583u /* of one that shows in the sum */
 #define SCAN_DOMAIN 0x70726601u
