@@ -49,6 +49,7 @@ struct prf_piece_node {
 struct prf_piece_call {
     uint64_t start; /* ticks */
     uint64_t duration;
+    uint64_t own; /* of the duration, see above */
     uint32_t node;
     uint32_t thread; /* index in threads */
 };
@@ -71,6 +72,7 @@ struct prf_pieces {
     PyObject *metadata;  /* strong: dict of call index (int) to dict, or NULL */
     uint64_t n_recorded; /* calls that ended since the last clear, kept or not */
     uint64_t n_lost;     /* calls for which there was no memory */
+    uint32_t n_callers;  /* threads on which calls ended since then */
     uint64_t max_calls;  /* kept at most, the newest are dropped; 0: no limit */
     bool keep_calls;
     uint64_t began; /* ticks: of the first call since the last clear; 0: none */
