@@ -20,9 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Durations in steps of 1 %, for quantiles in bounded memory: a bucket holds those in
-   [1.02^i, 1.02^(i+1)) ns, its middle is within 1 % of all of them. */
-#define PRF_PIECE_BUCKETS 1536u /* up to 1.6e13 ns, four and a half hours */
+#include "quantiles.h"
 
 #define PRF_PIECE_NONE UINT32_MAX /* no piece, no node */
 
