@@ -79,9 +79,10 @@ class _Place:
 
     def __init__(self, path, line, name, code=None):
         self.file = path if os.path.isfile(path) else None
+        self.source = _utf8(path)  # what its code calls it: a cell has a name, no file
         self.line = line
         self.hash = None
-        self.case = f"{self.file or path.strip('<>') or 'session'}::{name}"
+        self.case = _utf8(f"{self.file or path.strip('<>') or 'session'}::{name}")
         try:
             self.root = os.getcwd()
         except OSError:  # it was deleted
@@ -109,6 +110,11 @@ class _Place:
             return cls("", 0, name or qualname)
         path = _absolute(code.co_filename, getattr(function, "__globals__", {}))
         return cls(path, code.co_firstlineno, name or qualname, code)
+
+
+def _utf8(text):
+    """A name or path, which may be of other bytes, as results can have it."""
+    return text.replace("\0", "\\0").encode(errors="backslashreplace").decode()
 
 
 def _is_between(path):
@@ -175,7 +181,7 @@ class ProfileSession(_Region):
             try:
                 sessions.append(
                     native.Session(
-                        profiler, options, self._place.case, self._place.file or ""
+                        profiler, options, self._place.case, self._place.source
                     )
                 )
             except ValueError as e:  # this build lacks it
