@@ -30,7 +30,7 @@
 #include "marks.h"
 #include "procmem.h"
 #include "proctree.h"
-#include "traces.h"
+#include "traced.h"
 
 #define MEMORY_STACK ((size_t)256 << 10) /* address space; three pages are touched */
 #define MEMORY_PAGE 4096u
@@ -53,15 +53,6 @@ enum memory_metric {
 
 enum memory_backend { BACKEND_RSS, BACKEND_PSS, BACKEND_USS, BACKEND_TRACED };
 
-/* Python's tracemalloc: what it counts since the start of the case. */
-struct memory_traced {
-    PyObject *module;               /* strong; _tracemalloc */
-    const volatile size_t *counter; /* of Python's; NULL: not found */
-    const char *slow;               /* why it is not */
-    bool started;                   /* see hooks/traces.h; not stopped yet */
-    bool was_tracing;               /* before the case */
-};
-
 struct memory {
     /* options */
     int64_t interval_ns;
@@ -71,7 +62,7 @@ struct memory {
     /* session */
     struct prf_sink *sink;
     enum memory_backend backend;
-    struct memory_traced traced;
+    struct prf_traced traced;
     struct prf_proctree tree;
     pid_t owner;
     bool running, peak_was_reset;
@@ -95,84 +86,6 @@ static bool
 memory_has_tree(const struct memory *st)
 {
     return st->include_children || st->multiprocess;
-}
-
-/* ---- the bytes that Python traced ---- */
-
-static bool
-traced_call(struct memory_traced *traced, const char *name, int64_t bytes[2])
-{
-    PyObject *got = PyObject_CallMethod(traced->module, name, NULL);
-    if (got != NULL && bytes != NULL) {
-        bytes[0] = PyLong_AsLongLong(PyTuple_GetItem(got, 0));
-        bytes[1] = PyLong_AsLongLong(PyTuple_GetItem(got, 1));
-    }
-    bool done = got != NULL && !PyErr_Occurred();
-    Py_XDECREF(got);
-    PyErr_Clear();
-    return done;
-}
-
-static bool
-traced_is_tracing(struct memory_traced *traced)
-{
-    PyObject *tracing = PyObject_CallMethod(traced->module, "is_tracing", NULL);
-    bool on = tracing == Py_True;
-    Py_XDECREF(tracing);
-    PyErr_Clear();
-    return on;
-}
-
-static int
-traced_start(struct memory_traced *traced, struct prf_error *err)
-{
-    /* Where the case's file traces already, its counts are left alone. */
-    traced->was_tracing = !prf_traces_enter(traced_is_tracing(traced));
-    traced->started = true;
-    if (!traced->was_tracing && !traced_call(traced, "start", NULL)) {
-        return prf_fail(err, PRF_EPYTHON, "tracemalloc does not start");
-    }
-    bool found = traced_is_tracing(traced) && prf_traces_locate(&traced->slow);
-    traced->counter = found ? prf_traces_counter() : NULL;
-    if (!traced->was_tracing) {
-        traced_call(traced, "reset_peak", NULL); /* the search raised it */
-    }
-    return 0;
-}
-
-static void
-traced_stop(struct memory_traced *traced)
-{
-    if (traced->started && prf_traces_leave() && traced_is_tracing(traced)) {
-        traced_call(traced, "stop", NULL);
-    }
-    traced->started = false;
-}
-
-/* The first search for the count takes some milliseconds: not in start. */
-static int
-traced_open(struct memory_traced *traced, struct prf_error *err)
-{
-    traced->module = PyImport_ImportModule("_tracemalloc");
-    if (traced->module == NULL) {
-        PyErr_Clear();
-        return prf_fail(err, PRF_EUNAVAILABLE,
-                        "this Python has no tracemalloc; use another --backend");
-    }
-    int rc = traced_start(traced, err);
-    traced_stop(traced);
-    return rc;
-}
-
-/* On any thread where the count was found, else on the main thread with the GIL. */
-static int64_t
-traced_read(struct memory_traced *traced)
-{
-    int64_t bytes[2] = {-1, -1};
-    if (traced->counter != NULL) {
-        return (int64_t)*traced->counter;
-    }
-    return traced_call(traced, "get_traced_memory", bytes) ? bytes[0] : -1;
 }
 
 /* ---- the thread ---- */
@@ -221,7 +134,7 @@ memory_point(struct memory *st, unsigned series, uint32_t process, uint64_t at_n
 static int64_t
 memory_read(struct memory *st)
 {
-    return st->backend == BACKEND_TRACED ? traced_read(&st->traced)
+    return st->backend == BACKEND_TRACED ? prf_traced_read(&st->traced)
                                          : prf_procmem_read(&st->reader);
 }
 
@@ -453,7 +366,7 @@ memory_open(void *state, const struct prf_session *session, struct prf_error *er
                             "tracemalloc excludes --include-children and "
                             "--multiprocess");
         }
-        return traced_open(&st->traced, err);
+        return prf_traced_open(&st->traced, err);
     }
     /* Before the measured region: a kernel that does not tell is an error at once. */
     rc = prf_procmem_open(&st->reader, 0, (enum prf_procmem_kind)st->backend, err);
@@ -503,7 +416,7 @@ memory_start(void *state, struct prf_round *round, struct prf_error *err)
     int rc = 0;
     (void)round;
     if (st->backend == BACKEND_TRACED) {
-        rc = traced_start(&st->traced, err);
+        rc = prf_traced_start(&st->traced, err);
     } else if (st->backend == BACKEND_RSS) {
         memory_peak_begin(st);
     }
@@ -512,7 +425,7 @@ memory_start(void *state, struct prf_round *round, struct prf_error *err)
     }
     if (rc < 0) {
         memory_peak_end(st);
-        traced_stop(&st->traced);
+        prf_traced_stop(&st->traced);
         return rc;
     }
     st->running = true;
@@ -526,7 +439,7 @@ memory_true_peak(struct memory *st)
 {
     int64_t bytes[2] = {-1, -1};
     if (st->backend == BACKEND_TRACED && !st->traced.was_tracing) {
-        traced_call(&st->traced, "get_traced_memory", bytes);
+        prf_traced_ask(&st->traced, bytes);
     } else if (st->peak_was_reset) {
         bytes[1] = prf_procmem_peak();
         bytes[1] = bytes[1] > st->peak_before ? bytes[1] : st->peak_before;
@@ -545,7 +458,7 @@ memory_stop(void *state, const struct prf_round *round, struct prf_error *err)
         memory_true_peak(st);
     }
     memory_peak_end(st);
-    traced_stop(&st->traced);
+    prf_traced_stop(&st->traced);
     return PRF_DONE;
 }
 
@@ -635,8 +548,7 @@ memory_close(void *state)
     struct memory *st = state;
     memory_end_samples(st);
     memory_peak_end(st);
-    traced_stop(&st->traced);
-    Py_CLEAR(st->traced.module);
+    prf_traced_close(&st->traced);
     prf_proctree_release(&st->tree);
 }
 
