@@ -258,26 +258,26 @@ script_lost_ns(const struct prf_script_report *report, ptrdiff_t i)
                  : rows[PRF_SCRIPT_WALL].earlier[i] - rows[PRF_SCRIPT_CPU].earlier[i];
 }
 
-/* How much of a change, in `direction`, can be time that the process had to wait for a
-   processor: the difference to that earlier run in which it waited least (most). In
-   several threads at once each waits. */
+/* How much of a change can be time that the process had to wait for a processor: what
+   this run lost, or what made the earlier ones slower. In several threads at once each
+   waits. */
 static double
-script_taken_ns(const struct prf_script_report *report, double direction)
+script_taken_ns(const struct prf_script_report *report, bool faster)
 {
     const struct prf_script_comparison *c = &report->comparison;
-    double now = script_lost_ns(report, -1), most = 0;
     double wall = report->figures[PRF_SCRIPT_WALL].value;
-    for (size_t i = 0; i < c->n_earlier; i++) {
-        most = fmax(most, direction * (now - script_lost_ns(report, (ptrdiff_t)i)));
+    double taken = faster ? 0 : fmax(script_lost_ns(report, -1), 0);
+    for (size_t i = 0; faster && i < c->n_earlier; i++) {
+        taken = fmax(taken, script_lost_ns(report, (ptrdiff_t)i));
     }
-    return wall > 0 ? most * fmax(report->hotspots.whole / wall, 1) : most;
+    return wall > 0 ? taken * fmax(report->hotspots.whole / wall, 1) : taken;
 }
 
 /* The scheduler's time slice is milliseconds, and falls on whatever function runs: one
    of 10 us then takes 8 ms, which is far outside of anything it did before, and is no
    change of it. On a busy machine that happened to every second run. So an amount of a
-   hotspot counts when at least half of the change cannot be that, or when the wall time
-   of the whole says the same. */
+   hotspot counts when at least half of the change cannot be that, or when the time of
+   the whole, wall or CPU, says the same. */
 static bool
 script_may_be_taken(const struct prf_script_report *report,
                     const struct prf_script_row *row, const struct prf_previous *judged)
@@ -285,7 +285,8 @@ script_may_be_taken(const struct prf_script_report *report,
     const struct prf_previous *p = &judged[row - report->comparison.rows];
     double change_ns = p->value - p->typical;
     return row->hotspot != NULL && p->verdict != judged[PRF_SCRIPT_WALL].verdict &&
-           fabs(change_ns) < 2 * script_taken_ns(report, change_ns < 0 ? -1 : 1);
+           p->verdict != judged[PRF_SCRIPT_CPU].verdict &&
+           fabs(change_ns) < 2 * script_taken_ns(report, change_ns < 0);
 }
 
 /* A change that the figures alone would call one, and that is none. */
