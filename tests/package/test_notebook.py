@@ -149,6 +149,44 @@ def test_semicolon_keeps_the_value_back(shell):
 
 
 @needs_ipython
+@pytest.mark.parametrize("cell, value", [
+    ("2 + 1;  # said", None), ("2 + 1  # not at the end;", 3), ("'a;'", "a;"),
+])
+def test_semicolon_is_the_codes(shell, cell, value):
+    assert shell.run_cell_magic("profile", "call", cell) == value
+
+
+FORKS = """\
+import os
+def parent():
+    pid = os.fork()
+    if pid == 0:
+        {leave}
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+parent()
+"""
+
+
+@needs_ipython
+@pytest.mark.parametrize("leave, code", [("os._exit(3)", 3), ("raise SystemExit(4)", 4)])
+def test_fork_leaves_the_cell_to_its_parent(shell, capfd, leave, code):
+    """The child gets its own exception, shows nothing, and removes no cell's file."""
+    here = os.getpid()
+    try:
+        value = shell.run_cell_magic("profile", "line", FORKS.format(leave=leave))
+    except BaseException as e:
+        if os.getpid() == here:
+            raise
+        shell.magics_manager.registry["ProfileMagics"]._cells.remove()  # as at its exit
+        os._exit(e.code if isinstance(e, SystemExit) else 99)
+    assert value == code
+    result = shell.user_ns["_profile"]
+    assert result.status == "ok"
+    assert "os.fork()" in html_of(result)[0][0], "the file of the cell is still there"
+    assert capfd.readouterr().out.count("os.fork()") == 1
+
+
+@needs_ipython
 def test_statement(shell, capsys):
     assert shell.run_line_magic("profile", "-r mine stopwatch -- fib(5)") == 5
     assert "wall_time" in capsys.readouterr().out

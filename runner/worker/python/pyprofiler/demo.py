@@ -113,8 +113,12 @@ def main(words=None):
     except ConflictError as e:
         print(f"pyprofiler: {e}", file=sys.stderr)
         return 1
-    _show("A small program", inner)
-    _show("The analysis of what was measured of it", outer)
+    try:
+        _show("A small program", inner)
+        _show("The analysis of what was measured of it", outer)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `| head` has seen enough; nor can what is left be said
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if words:
         try:
             inner.save(os.path.join(words[0], "program"))
