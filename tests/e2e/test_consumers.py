@@ -161,6 +161,23 @@ def test_collapsed_grammar(export, case):
         f"Names.profile_{case}"}
 
 
+def test_flamegraph_is_a_picture(export, case):
+    """Well-formed whatever the names are; each box under the one that it stands on."""
+    svg = "{http://www.w3.org/2000/svg}"
+    root = xml.etree.ElementTree.fromstring(export(case, "x.flame.svg").read_bytes())
+    rows = {}
+    for box in root.iter(f"{svg}g"):
+        x, y, width = (float(box.find(f"{svg}rect").get(k)) for k in ("x", "y", "width"))
+        rows.setdefault(y, []).append((x, x + width))
+    assert rows[0] == [(0, 1000)] and sorted(rows) == [18 * i for i in range(len(rows))]
+    for y in sorted(rows)[1:]:
+        assert all(any(left - 0.02 <= x and end <= right + 0.02
+                       for left, right in rows[y - 18]) for x, end in rows[y])
+    titles = [title.text for title in root.iter(f"{svg}title")]
+    assert titles[0].startswith("all\n")
+    assert any(f"(Names.profile_{case})" in title for title in titles)
+
+
 @functools.cache
 def speedscope():
     """The folder of the npm package."""
