@@ -17,7 +17,7 @@ def shown(each):
 def test_both_sessions_are_shown(shown):
     """The analysis is measured like any other program: its functions are in the table."""
     done, folder = shown
-    program, _, analysis = done.out.partition("The analysis of what was measured of it")
+    program, _, analysis = done.out.partition("The analysis of what was measured of it\n=")
     assert re.search(r"\d+/1 .*\(quicksort\)", program)
     assert re.search(r"\(analyse\)", analysis) and re.search(r"\(figures\)", analysis)
     for part in (program, analysis):
