@@ -771,3 +771,55 @@ def test_nothing_of_an_inner_session_but_its_making(tmp_path):
             fib(5)
     assert len(inner.files) == 2
     assert own_frames(outer) == set() and calls_of(outer)["fib"] == 15
+
+
+def test_the_traceback_of_a_decorated_function_begins_with_it():
+    @profile(CALL)
+    def fails():
+        raise KeyError("gone")
+
+    with pytest.raises(KeyError):
+        fails()
+    text = fails.session.traceback
+    assert text.count("File ") == 1 and ", in fails" in text and __file__ in text
+    assert text.startswith("Traceback") and text.endswith("KeyError: 'gone'\n")
+
+
+def test_an_exception_that_is_only_a_type():
+    session = profile(CALL)
+    session.__enter__()
+    session.__exit__(KeyError, None, None)
+    assert session.status == "failed" and "KeyError" in session.reason
+
+
+def test_threads_that_come_at_once_share_one_session():
+    """Of each crowd one call is the session, and has results."""
+    barrier = threading.Barrier(6)
+    counted = []
+
+    @profile(EXACT)
+    def work():
+        counted.append(1)
+
+    def crowd():
+        for _ in range(20):
+            barrier.wait(10)
+            work()
+            session = work.session
+            assert session is None or not session.conflicts
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    failed = []
+    try:
+        threads = [threading.Thread(target=crowd) for _ in range(6)]
+        hook, threading.excepthook = threading.excepthook, failed.append
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+        threading.excepthook = hook
+    assert failed == [] and len(counted) == 120
+    assert work.session.get_completed_profilers() == ["memory", "line", "call"]
