@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 import warnings
 
 import pytest
@@ -740,6 +741,17 @@ def test_a_path_that_is_no_text():
     assert session.report().encode()
 
 
+def test_samples_of_the_block_itself():
+    """What the block does without a call of a Python function is its own frame's."""
+    with profile(CALL, call_profiling=False, sampling_profiling=True) as session:
+        time.sleep(0.03)
+    here = "test_samples_of_the_block_itself"
+    [site] = [s for s in session.results["sampling"].sites if s["function"] == here]
+    assert site["own_samples_count"] > 0 and site["own_ns"] > 0
+    frames = {stack["frames"][-1] for stack in session.results["sampling"].stacks}
+    assert any(here in frame for frame in frames)
+
+
 def own_frames(session):
     package = os.path.dirname(pyprofiler.__file__)
     return {s["function"] for r in session.results.values() for s in r.sites
@@ -758,6 +770,13 @@ def test_nothing_of_ours_is_in_the_results():
 
     decorated()
     assert own_frames(decorated.session) == set()
+
+    @profile(EXACT, sampling_profiling=True, sampling_interval=0.0001)
+    def sampled():
+        time.sleep(0.01)
+
+    sampled()
+    assert own_frames(sampled.session) == set()
     session = ProfilerSuite.enable_profiling(EXACT)
     fib(3)
     ProfilerSuite.disable_profiling()
