@@ -29,15 +29,15 @@ _PROFILERS = {
     "call": ("call_profiling", "call"),
 }
 
-# What can be drawn of a profiler: formats, and "flame" of those that have stacks.
+# What can be drawn of a profiler, when the result has what the format needs.
 _PICTURES = {
     "memory": ("svg", "html"),
-    "sampling": ("flame", "html", "speedscope"),
+    "sampling": ("flamegraph", "html", "speedscope"),
     "line": ("html", "markdown"),
-    "call": ("flame", "svg", "html", "speedscope"),
+    "call": ("flamegraph", "svg", "html", "speedscope"),
 }
 _ENDINGS = {
-    "flame": ".flame.svg",
+    "flamegraph": ".flame.svg",
     "html": ".html",
     "json": ".json",
     "markdown": ".md",
@@ -133,12 +133,6 @@ def _absolute(path, namespace):
 
 def _draw(result, format):
     """Bytes; None: there is nothing to draw, as of a block that called nothing."""
-    if format == "flame":
-        from pyprofiler import _flame
-
-        stacks = result.stacks
-        title = f"flame graph of {result.name}"
-        return _flame.svg(stacks, title).encode() if stacks else None
     if format not in result.formats():
         return None
     try:
