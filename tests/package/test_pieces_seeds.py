@@ -511,14 +511,15 @@ EXAMPLES = {
 }
 
 
-def shorter(code):
-    return code.replace("range(1000000)", "range(20000)").replace("time.sleep(", "time.sleep(0.1 * ")
+def shortened(code):
+    shorter = code.replace("range(1000000)", "range(20000)")
+    return shorter.replace("time.sleep(", "time.sleep(0.1 * ")
 
 
 @pytest.mark.parametrize("title", EXAMPLES)
 def test_example(tmp_path, title):
     code, printed, files = EXAMPLES[title]
-    (tmp_path / "example.py").write_text(shorter(code))
+    (tmp_path / "example.py").write_text(shortened(code))
     done = subprocess.run([sys.executable, "example.py"], capture_output=True, text=True,
                           cwd=tmp_path, timeout=60,
                           env={**os.environ, "PYTHONIOENCODING": "utf-8"})
