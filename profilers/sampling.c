@@ -99,7 +99,8 @@ static int
 sampling_open(void *state, const struct prf_session *session, struct prf_error *err)
 {
     struct sampling *st = state;
-    bool is_case = session->case_file != NULL && session->case_file[0] != '\0';
+    bool is_case = !session->from_inside && session->case_file != NULL &&
+                   session->case_file[0] != '\0';
     st->sink = session->sink;
     st->config = (struct prf_sampler_config){
         .mode = strcmp(st->mode, "cpu") == 0 ? PRF_SAMPLER_CPU : PRF_SAMPLER_WALL,

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 import warnings
 
 import pytest
@@ -740,6 +741,17 @@ def test_a_path_that_is_no_text():
     assert session.report().encode()
 
 
+def test_samples_of_the_block_itself():
+    """What the block does without a call of a Python function is its own frame's."""
+    with profile(CALL, call_profiling=False, sampling_profiling=True) as session:
+        time.sleep(0.03)
+    here = "test_samples_of_the_block_itself"
+    [site] = [s for s in session.results["sampling"].sites if s["function"] == here]
+    assert site["own_samples_count"] > 0 and site["own_ns"] > 0
+    frames = {stack["frames"][-1] for stack in session.results["sampling"].stacks}
+    assert any(here in frame for frame in frames)
+
+
 def own_frames(session):
     package = os.path.dirname(pyprofiler.__file__)
     return {s["function"] for r in session.results.values() for s in r.sites
@@ -758,6 +770,13 @@ def test_nothing_of_ours_is_in_the_results():
 
     decorated()
     assert own_frames(decorated.session) == set()
+
+    @profile(EXACT, sampling_profiling=True, sampling_interval=0.0001)
+    def sampled():
+        time.sleep(0.01)
+
+    sampled()
+    assert own_frames(sampled.session) == set()
     session = ProfilerSuite.enable_profiling(EXACT)
     fib(3)
     ProfilerSuite.disable_profiling()
@@ -771,3 +790,55 @@ def test_nothing_of_an_inner_session_but_its_making(tmp_path):
             fib(5)
     assert len(inner.files) == 2
     assert own_frames(outer) == set() and calls_of(outer)["fib"] == 15
+
+
+def test_the_traceback_of_a_decorated_function_begins_with_it():
+    @profile(CALL)
+    def fails():
+        raise KeyError("gone")
+
+    with pytest.raises(KeyError):
+        fails()
+    text = fails.session.traceback
+    assert text.count("File ") == 1 and ", in fails" in text and __file__ in text
+    assert text.startswith("Traceback") and text.endswith("KeyError: 'gone'\n")
+
+
+def test_an_exception_that_is_only_a_type():
+    session = profile(CALL)
+    session.__enter__()
+    session.__exit__(KeyError, None, None)
+    assert session.status == "failed" and "KeyError" in session.reason
+
+
+def test_threads_that_come_at_once_share_one_session():
+    """Of each crowd one call is the session, and has results."""
+    barrier = threading.Barrier(6)
+    counted = []
+
+    @profile(EXACT)
+    def work():
+        counted.append(1)
+
+    def crowd():
+        for _ in range(20):
+            barrier.wait(10)
+            work()
+            session = work.session
+            assert session is None or not session.conflicts
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    failed = []
+    try:
+        threads = [threading.Thread(target=crowd) for _ in range(6)]
+        hook, threading.excepthook = threading.excepthook, failed.append
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+        threading.excepthook = hook
+    assert failed == [] and len(counted) == 120
+    assert work.session.get_completed_profilers() == ["memory", "line", "call"]

@@ -18,8 +18,8 @@
         "FunctionStats of the function or block of that name, as it is now.\n\n"       \
         "None: it was not called since the last clear()."),                            \
     PRF_PIECES_READER(get_all_function_stats, "",                                      \
-        "Dict of name to FunctionStats of all that was called, in the order of first\n" \
-        "calls."),                                                                     \
+        "Dict of name to FunctionStats of all that have a call that ended, in the\n"   \
+        "order of first calls."),                                                      \
     PRF_PIECES_READER(get_all_calls, "",                                               \
         "Sequence of a FunctionCall for each kept call, in the order in which they\n"  \
         "ended; it does not change later, and makes its objects when they are used.\n\n" \

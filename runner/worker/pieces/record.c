@@ -313,12 +313,12 @@ prf_record_call(struct prf_profiler *p, struct prf_strand *s,
         p->pieces.n_callers++;
     }
     if (p->pieces.keep_calls) {
-        record_keep(p, s,
-                    &(struct prf_piece_call){
-                        .start = start,
-                        .duration = duration,
-                        .own = call->own < duration ? call->own : duration,
-                        .node = call->node});
+        record_keep(
+            p, s,
+            &(struct prf_piece_call){.start = start,
+                                     .duration = duration,
+                                     .own = call->own < duration ? call->own : duration,
+                                     .node = call->node});
     } else {
         record_bucket(p, piece, duration);
     }

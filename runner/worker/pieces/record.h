@@ -263,7 +263,7 @@ prf_record_call_end(const struct prf_mark *mark)
 
 struct prf_activity {
     struct prf_piece_ref ref;
-    uint64_t start; /* of the first resumption; 0: not begun, or begun unseen */
+    uint64_t start;   /* of the first resumption; 0: not begun, or begun unseen */
     uint64_t own;     /* ticks of all of them that were left */
     uint64_t cleared; /* of the profiler, when own and saved were right */
     uint32_t node;    /* of all of them */

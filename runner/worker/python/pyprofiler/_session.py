@@ -8,6 +8,7 @@ import functools
 import os
 import sys
 import types
+from _thread import allocate_lock
 
 from pyprofiler import _native
 from pyprofiler._config import DEFAULT_OUTPUT_DIR, ProfileConfig
@@ -236,8 +237,14 @@ class ProfileSession(_Region):
         import traceback
 
         self._failed = True
+        if value is None:  # called by hand
+            self.reason = kind.__qualname__
+            return
         self.reason = traceback.format_exception_only(kind, value)[-1].strip()
-        self.traceback = "".join(traceback.format_exception(value))
+        where = value.__traceback__
+        while where is not None and where.tb_frame.f_code.co_filename.startswith(_PACKAGE):
+            where = where.tb_next  # of the function that is around a decorated one
+        self.traceback = "".join(traceback.format_exception(kind, value, where))
 
     def _take_results(self):
         for (name, options), native in zip(self._names, self._sessions):
@@ -373,8 +380,10 @@ def _decorate(function, config):
         )
     place = _Place.of_function(function, config.name)
     # The running session. Hooks are the process's: a call that begins while one is
-    # measured, on any thread, belongs to that.
-    busy = []
+    # measured, on any thread, belongs to that. The list is looked at first because that
+    # calls nothing, so that the session sees nothing; the lock tells threads apart that
+    # come at once.
+    busy, lock = [], allocate_lock()
     kind = (
         _wrap_coroutine
         if iscoroutinefunction(function)
@@ -382,60 +391,66 @@ def _decorate(function, config):
         if isgeneratorfunction(function)
         else _wrap_call
     )
-    wrapper = kind(function, lambda: ProfileSession(config, _place=place), busy)
+    wrapper = kind(function, lambda: ProfileSession(config, _place=place), busy, lock)
     wrapper.session = None
     return wrapper
 
 
-def _wrap_call(function, new, busy):
+def _wrap_call(function, new, busy, lock):
     @functools.wraps(function)
     def wrapper(*args, **kwargs):
-        if busy:
+        if busy or not lock.acquire(False):
             return function(*args, **kwargs)
-        session = new()
-        busy.append(session)
+        session = None
         try:
+            session = new()
+            busy.append(session)
             with session:
                 return function(*args, **kwargs)
         finally:
             busy.clear()
             wrapper.session = session
+            lock.release()
 
     _hide(wrapper)
     return wrapper
 
 
-def _wrap_coroutine(function, new, busy):
+def _wrap_coroutine(function, new, busy, lock):
     @functools.wraps(function)
     async def wrapper(*args, **kwargs):
-        if busy:
+        if busy or not lock.acquire(False):
             return await function(*args, **kwargs)
-        session = new()
-        busy.append(session)
+        session = None
         try:
+            session = new()
+            busy.append(session)
             with session:
                 return await function(*args, **kwargs)
         finally:
             busy.clear()
             wrapper.session = session
+            lock.release()
 
     _hide(wrapper)
     return wrapper
 
 
-def _wrap_generator(function, new, busy):
+def _wrap_generator(function, new, busy, lock):
     @functools.wraps(function)
     def wrapper(*args, **kwargs):
-        if busy:
+        if busy or not lock.acquire(False):
             return (yield from function(*args, **kwargs))
-        session = new()
-        busy.append(session)
+        session = None
         try:
+            session = new()
+            busy.append(session)
             with session:
                 return (yield from function(*args, **kwargs))
         finally:
             busy.clear()
             wrapper.session = session
+            lock.release()
 
     _hide(wrapper)
     return wrapper
