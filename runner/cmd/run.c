@@ -321,7 +321,7 @@ prf_run_take_result(struct prf_running *r, struct prf_measured *measured)
     }
     bool told = prf_run_script_tells(r);
     r->n_told += told;
-    if (told) {
+    if (r->for_script) {
         prf_run_script_tell(r, result);
     } else if (r->exporter == NULL) {
         run_print_result(r, result);
