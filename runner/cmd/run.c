@@ -219,7 +219,7 @@ prf_run_take_result(struct prf_running *r, struct prf_measured *measured)
     }
     bool told = prf_run_script_tells(r);
     r->n_told += told;
-    if (told) {
+    if (r->for_script) {
         prf_run_script_tell(r, result);
     } else if (r->exporter == NULL) {
         run_print_result(r, result);
@@ -389,6 +389,18 @@ run_exit_code(const struct prf_running *r)
     return r->n_selected == 0 ? PRF_EXIT_NOTHING : PRF_EXIT_OK;
 }
 
+/* Was a whole file named that has no cases, and no code that would make it a script? */
+static bool
+run_has_other_files(const struct prf_running *r)
+{
+    for (size_t i = 0; r->options.keyword == NULL && i < r->targets.n; i++) {
+        if (prf_target_may_be_script(&r->targets.items[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* --- the run itself -------------------------------------------------------------- */
 
 /* The output is checked before anything runs: an hour's results must have a place. */
@@ -447,7 +459,8 @@ run_go(struct prf_running *r, int argc, char **argv, struct prf_error *err)
                 r->progress.n_done, r->progress.n_done == 1 ? " is" : "s are");
     }
     if (r->n_selected == 0 && !r->interrupted && !r->usage_failed && r->n_bad == 0) {
-        fputs("pyprofiler: no case was selected\n", stderr);
+        fprintf(stderr, "pyprofiler: no case was selected%s\n",
+                run_has_other_files(r) ? "; --script runs a file that has none" : "");
     }
     return 0;
 }

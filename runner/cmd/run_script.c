@@ -352,9 +352,12 @@ script_tell(struct prf_running *r, struct prf_script_report *report,
             r->internal_failed = true;
         }
     }
-    if (rc == 0 && r->exporter != NULL) {
+    if (rc < 0 || !prf_run_script_tells(r)) {
+        return rc; /* the result is in the document of all */
+    }
+    if (r->exporter != NULL) {
         rc = script_write_document(r, report, err);
-    } else if (rc == 0) {
+    } else {
         prf_script_report_text(prf_run_report(r), &r->style, report);
         fflush(prf_run_report(r));
     }

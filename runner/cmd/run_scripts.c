@@ -182,6 +182,7 @@ int
 prf_run_script(struct prf_running *r, const struct prf_target *target,
                struct prf_error *err)
 {
+    const struct prf_supervision *sv = &r->hosting.sv;
     const struct prf_script script = {
         .target = target,
         .id = prf_run_script_id(r, target),
@@ -212,6 +213,11 @@ prf_run_script(struct prf_running *r, const struct prf_target *target,
     if (rc == PRF_EUSAGE || rc == PRF_EUNAVAILABLE) {
         prf_say_error(err);
         prf_error_clear(err);
+        if (sv->plugins != NULL && sv->plugins->n > 0) {
+            fputs("pyprofiler: a profiler that is written in Python cannot profile a "
+                  "script\n",
+                  stderr);
+        }
         r->usage_failed = true;
         rc = 0;
     }

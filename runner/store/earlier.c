@@ -23,6 +23,11 @@ struct earlier {
 /* --- which ones --------------------------------------------------------------------
  */
 
+/* Options that choose what is shown of a result, in every profiler that has them: they
+   measure nothing else. */
+#define EARLIER_MEASURING(options)                                                     \
+    "json_remove(" options ", '$.sort', '$.\"top-k\"', '$.\"strip-dirs\"')"
+
 /* The unary plus keeps the walk by key. */
 static const char earlier_keys[] =
     "SELECT x.run, x.series, x.n FROM (SELECT key, machine, environment FROM run"
@@ -33,8 +38,10 @@ static const char earlier_keys[] =
     " WHERE +r.machine IN (SELECT key FROM machine WHERE fingerprint IS ?)"
     " AND +r.environment IN (SELECT key FROM environment WHERE version IS ?"
     "  AND implementation IS ? AND host IS ? AND flags IS ?)"
-    " AND x.options IS (SELECT key FROM text WHERE value = ?) AND x.status = 'ok'"
-    " LIMIT ?";
+    " AND (SELECT " EARLIER_MEASURING("value") " FROM text WHERE key = x.options)"
+                                               " IS " EARLIER_MEASURING(
+                                                   "?") " AND x.status = 'ok'"
+                                                        " LIMIT ?";
 
 static int
 earlier_pick(struct earlier *e, struct prf_error *err)

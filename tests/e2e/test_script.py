@@ -171,6 +171,8 @@ ENDS = {
     "closes_all": "import os\nos.closerange(3, 1000)\nprint('still here')",
     "main_replaced": "import sys\nsys.modules['__main__'] = None\nprint('on')",
     "settrace": "import sys\nsys.settrace(lambda *a: None)\nprint('traced')",
+    "cprofile": "import cProfile\np = cProfile.Profile()\np.enable()\nsum([1])\np.disable()\n"
+    "print(len(p.getstats()) > 0)",
     "input": "print('got', input('prompt> '))",
     "chdir": "import os\nos.chdir('/')\nprint(os.getcwd())\n1 / 0",
     "pickle": "import pickle\nclass A:\n    pass\n"
@@ -241,6 +243,19 @@ def test_arguments_may_be_any_bytes(each):
     for host in HOSTS:
         found = by_us(each, "args.py", b"\xff\xfe", "\u20ac", "", "--help", host=host)
         assert found[:2] == by_python(each, "args.py", b"\xff\xfe", "\u20ac", "", "--help")[:2]
+
+
+def test_a_path_may_be_any_bytes(project):
+    folder = os.path.join(os.fsencode(project.path), b"\xfe")
+    os.mkdir(folder)
+    with open(os.path.join(folder, b"\xff.py"), "w") as file:
+        file.write("import sys\nprint(ascii([__file__, sys.argv, sys.path[0]]))\n1 / 0\n")
+    name = os.fsdecode(b"\xfe/\xff.py")
+    expected = by_python(project, name)
+    assert expected[0] == 1
+    for host in HOSTS:
+        assert by_us(project, name, host=host) == expected, host
+    assert project.run("-q", "-o", "report.txt", name).code == 1  # without --script, stored
 
 
 # --- the terminal ------------------------------------------------------------------------
@@ -498,6 +513,17 @@ def test_what_a_profiler_cannot_do_is_told(project):
     assert outcome.out == ""  # the script did not run
 
 
+def test_a_profiler_written_in_python_takes_no_script(project):
+    project.write("work.py", WORK)
+    project.write("own.py", "from pyprofiler import Profiler, register_profiler\n"
+                  "@register_profiler('special')\nclass Special(Profiler):\n    pass\n")
+    outcome = project.run("--plugins=own", "work.py", "special",
+                          env={**project.env, "PYTHONPATH": str(project.path)})
+    assert outcome.code == 4 and "'special' is no profiler" in outcome.err, outcome
+    assert "that is written in Python cannot profile a script" in outcome.err, outcome
+    assert outcome.out == ""  # it did not run
+
+
 def test_functions_of_the_script_are_counted(each):
     each.write("work.py", WORK)
     for host in HOSTS:
@@ -651,6 +677,14 @@ def test_scripts_and_cases_in_one_command(project):
     found = {r["case"]: r["status"] for r in outcome.json["results"]}
     assert found == {"case.py::C::profile_x": "ok", "work.py": "ok"}, outcome
     assert outcome.code == 0
+    assert outcome.json["schema"] == "pyprofiler/run/1"  # the document of cases
+
+
+def test_a_file_that_is_neither_gets_a_hint(project):
+    project.write("names.py", "import sys\nX = 1\n")
+    outcome = project.run("names.py")
+    assert outcome.code == 5 and "--script" in outcome.err, outcome
+    assert project.run("--script", "names.py").code == 0
 
 
 # --- the command line ----------------------------------------------------------------------

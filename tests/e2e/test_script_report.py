@@ -221,3 +221,35 @@ def test_html_of_cases(project):
     assert "C.profile_it" in page and "Flame graph" in page and "Regression" not in page
     exported = project.run("pyprofiler", "export", "latest", "--format", "html", "-o", "-")
     assert exported.code == 0 and "C.profile_it" in exported.out, exported
+
+
+def test_other_documents_lose_no_verdict_and_no_files(script):
+    script.write("case.py", "from pyprofiler import ProfilerCase\n"
+                 "class C(ProfilerCase):\n    def profile_it(self):\n        sum(range(9))\n")
+    for _ in range(ENOUGH):
+        script.run("-q", "hold.py")
+    script.write("size.txt", "90")
+    for words in (["--format=speedscope"], ["--format=json", "case.py"]):
+        done = script.run("hold.py", *words, "--no-store", "--fail-on-regression",
+                          "--report-dir", "reports", "-f", "-o", "document")
+        assert done.code == 6, done
+    names = list((script.path / "reports" / "json").iterdir())
+    assert len(names) == 2
+    for name in names:
+        assert json.loads(name.read_text())["comparison"]["regressions"] > 0
+    document = json.loads((script.path / "document").read_text())
+    assert document["schema"] == "pyprofiler/run/1" and len(document["results"]) == 2
+
+
+def test_names_of_report_files_are_not_hidden(project):
+    project.write("\u65e5\u672c.py", "print(1)\n")
+    assert project.run("-q", "\u65e5\u672c.py", "--report-dir", "reports").code == 0
+    (name,) = (project.path / "reports" / "json").iterdir()
+    assert name.name.startswith("py-")
+
+
+def test_options_of_the_table_start_no_new_history(script):
+    report(script, "hold.py", "call", "--sort=time")
+    report(script, "hold.py", "call", "--top-k=3", "--strip-dirs")
+    assert len(report(script, "hold.py", "call")["comparison"]["earlier"]) == 2
+    assert report(script, "hold.py", "call", "--ignore-c-function")["comparison"]["earlier"] == []

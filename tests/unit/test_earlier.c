@@ -149,10 +149,16 @@ only_the_same_conditions(void **state)
     OTHER_RUN("24", python.flags, "--with-pydebug");
     OTHER_RESULT("25", case_id, "slow.py");
     OTHER_RESULT("26", profiler, "line");
-    OTHER_RESULT("27", options, "{\"top-k\":\"3\"}");
+    OTHER_RESULT("27", options, "{\"max-nodes\":\"3\"}");
     OTHER_RESULT("28", options, NULL);
     OTHER_RESULT("29", status, PRF_STATUS_FAILED);
     assert_earlier(&now, &result, 20, "same ");
+    /* what chooses the lines of a table only */
+    OTHER_RESULT("30", options,
+                 "{\"sort\":\"time\",\"top-k\":\"3\",\"strip-dirs\":\"true\"}");
+    assert_earlier(&now, &result, 20, "x30 same ");
+    result.options = "{\"max-nodes\":\"3\",\"sort\":\"calls\"}";
+    assert_earlier(&now, &result, 20, "x27 ");
     result.options = NULL;
     assert_earlier(&now, &result, 20, "x28 ");
     result.case_id = "unknown.py";
