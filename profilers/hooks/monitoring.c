@@ -153,7 +153,7 @@ monitoring_refuse(const struct prf_monitoring *mon, struct prf_error *err)
 static int
 monitoring_claim(struct prf_monitoring *mon, struct prf_error *err)
 {
-    static const int order[MONITORING_PLACES] = {2, 3, 4, 5, 1, 0};
+    static const int order[MONITORING_PLACES] = {3, 4, 2, 5, 1, 0};
     for (int i = 0; i < MONITORING_PLACES; i++) {
         PyObject *holder = monitoring_holder(mon, order[i]);
         bool is_free = holder == Py_None;

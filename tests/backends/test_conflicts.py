@@ -47,16 +47,17 @@ def test_beside_cprofile(name):
 
 @pytest.mark.skipif(not MONITORING, reason="it has a place of its own from 3.12 on")
 def test_cprofile_that_starts_and_stops_inside():
-    """Ours took the place of the profiler first: it is refused, as beside any tool."""
-    profilers = Profilers("call")
+    """Ours do not take the place that it wants."""
+    profilers = Profilers("call", "line")
     with profilers:
         helper(1)
-        try:
-            cProfile.Profile().enable()
-        except ValueError:
-            helper(2)
+        other = cProfile.Profile()
+        other.enable()
+        helper(2)
+        other.disable()
         helper(3)
     assert calls(profilers.read()["call"])["helper"] == 3
+    assert cprofile_calls(other)["helper"] == 1
 
 
 @pytest.mark.skipif(MONITORING, reason="it has a place of its own from 3.12 on")
@@ -119,11 +120,11 @@ def test_other_tools_keep_their_places(names, held):
     """They miss no event, also not one that they disabled and ours asks for."""
     tool = sys.monitoring
     seen = []
-    order = [2, 3, 4, 5, 1, 0]
+    order = [3, 4, 2, 5, 1, 0]
     for place in order[:held]:
         tool.use_tool_id(place, f"tool{place}")
-    tool.register_callback(2, tool.events.PY_START, lambda code, at: seen.append(code))
-    tool.set_events(2, tool.events.PY_START)
+    tool.register_callback(3, tool.events.PY_START, lambda code, at: seen.append(code))
+    tool.set_events(3, tool.events.PY_START)
     profilers = Profilers(*names)
     try:
         if len(names) > 6 - held:
@@ -135,10 +136,10 @@ def test_other_tools_keep_their_places(names, held):
             block(profilers)
         assert [tool.get_tool(place) for place in order] == [
             f"tool{place}" for place in order[:held]] + [None] * (6 - held)
-        assert tool.get_events(2) == tool.events.PY_START
+        assert tool.get_events(3) == tool.events.PY_START
         helper(1)
     finally:
-        tool.set_events(2, 0)
+        tool.set_events(3, 0)
         for place in order[:held]:
             tool.free_tool_id(place)
     assert seen.count(helper.__code__) == (1 if len(names) > 6 - held else 4)
@@ -159,16 +160,17 @@ def test_a_place_that_is_taken_away(name):
     profilers = Profilers(name)
     profilers.__enter__()
     helper(1)
-    tool.free_tool_id(tool.PROFILER_ID)
-    tool.use_tool_id(tool.PROFILER_ID, "somebody")
-    tool.set_events(tool.PROFILER_ID, tool.events.PY_START)
+    [place] = [i for i in range(6) if tool.get_tool(i) == f"pyprofiler.{name}"]
+    tool.free_tool_id(place)
+    tool.use_tool_id(place, "somebody")
+    tool.set_events(place, tool.events.PY_START)
     profilers.stops()
     try:
-        assert tool.get_tool(tool.PROFILER_ID) == "somebody"
-        assert tool.get_events(tool.PROFILER_ID) == tool.events.PY_START
+        assert tool.get_tool(place) == "somebody"
+        assert tool.get_events(place) == tool.events.PY_START
     finally:
-        tool.set_events(tool.PROFILER_ID, 0)
-        tool.free_tool_id(tool.PROFILER_ID)
+        tool.set_events(place, 0)
+        tool.free_tool_id(place)
     assert any("sys.monitoring" in note for note in profilers.read()[name]["notes"])
 
 

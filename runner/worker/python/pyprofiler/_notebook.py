@@ -26,7 +26,7 @@ from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 from IPython.display import display
 
-from pyprofiler import _flame, _native
+from pyprofiler import _native
 from pyprofiler._notebook_line import HELP, Request, Wrong, complete, list_profilers, split
 from pyprofiler._results import ProfilerResult
 
@@ -63,9 +63,9 @@ class CellResult(ProfilerResult):
 
     def flame_graph(self):
         """SVG text, "" when the result has no stacks."""
-        if self.profiler == "callgraph":
+        if self.profiler == "callgraph" or "flamegraph" not in self.formats():
             return ""
-        return _flame.svg(self.stacks, f"flame graph of {self.name}")
+        return self.export("flamegraph").decode()
 
     def _pictures(self):
         """HTML: the flame graph, curves over time, the graph of `callgraph`."""
