@@ -121,7 +121,7 @@ def install(builder):
 @pytest.fixture(scope="module")
 def wheel(builder, sdist, work):
     done(builder / "bin/python", "-m", "pip", "wheel", "--no-deps", "--no-build-isolation",
-         f"-Cbuild-dir={work / 'build'}", "-w", work / "dist", sdist)
+         f"--config-settings=build-dir={work / 'build'}", "-w", work / "dist", sdist)
     (path,) = (work / "dist").glob("*.whl")
     return path
 
@@ -253,7 +253,7 @@ def check_scheme(folder, project, **env):
 def test_editable(builder, sdist, project, work):
     """The modules stay in the source; the rest is installed."""
     done(builder / "bin/python", "-m", "pip", "install", "--no-deps", "--no-build-isolation",
-         f"-Cbuild-dir={work / 'build'}", "-e", sdist)
+         f"--config-settings=build-dir={work / 'build'}", "-e", sdist)
     seen = look(builder / "bin/pyprofiler-run", project)
     assert seen["package"] == f"{sdist}/runner/worker/python/pyprofiler/__init__.py"
     assert "twice" in done(builder / "bin/python", "-c", SESSION)
