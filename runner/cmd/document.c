@@ -157,7 +157,8 @@ prf_document_name(const char *case_id, const char *extension)
     }
     for (const char *p = start; *p != '\0'; p++) {
         bool plain = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') ||
-                     (*p >= '0' && *p <= '9') || *p == '_' || *p == '=' || *p == '.';
+                     (*p >= '0' && *p <= '9') || *p == '_' || *p == '=' ||
+                     (*p == '.' && sb.len > 0); /* no hidden file */
         if (strncmp(p, ".py::", 5) == 0) {
             p += 2;
             continue;

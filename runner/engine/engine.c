@@ -150,20 +150,12 @@ int
 prf_engine_init(struct prf_engine *engine, struct prf_error *err)
 {
     const struct prf_supervision *sv = engine->sv;
-    const struct prf_target *t = engine->target;
-    char *folder = t->module == NULL && t->path != NULL ? prf_path_dirname(t->path)
-                                                        : prf_path_absolute(".");
     json_t *answer = NULL;
     int rc = prf_worker_send(&engine->worker,
-                             json_pack("{s:s, s:s, s:s, s:[s], s:s?, s:s?}", "type",
-                                       "init", "executable", sv->executable,
-                                       "package_dir", sv->package_dir, "argv",
-                                       t->path != NULL     ? t->path
-                                       : t->module != NULL ? t->module
-                                                           : "",
-                                       "path0", folder, "hash_seed", sv->hash_seed),
+                             json_pack("{s:s, s:s, s:s, s:s?}", "type", "init",
+                                       "executable", sv->executable, "package_dir",
+                                       sv->package_dir, "hash_seed", sv->hash_seed),
                              err);
-    free(folder);
     if (rc < 0) {
         return rc;
     }

@@ -12,6 +12,10 @@
    and each that is judged makes a false alarm likelier. */
 #define SCRIPT_SMALL 0.01
 
+/* Nor a change of time that is smaller: whether a page was there already makes tenths
+   of it in a program that takes tenths of it. */
+#define SCRIPT_SLIGHT_NS 1e6
+
 static const struct prf_script_figure script_figures[PRF_SCRIPT_FIGURES] = {
     [PRF_SCRIPT_WALL] = {"wall_time", "wall time", "ns", PRF_BETTER_LESS, NAN},
     [PRF_SCRIPT_CPU] = {"cpu_time", "CPU time", "ns", PRF_BETTER_LESS, NAN},
@@ -242,6 +246,60 @@ script_judge_source(struct prf_script_report *report)
     }
 }
 
+/* ---- what other programs took ---- */
+
+/* Time in which the process did not compute, of the run (i = -1) or an earlier one. */
+static double
+script_lost_ns(const struct prf_script_report *report, ptrdiff_t i)
+{
+    const struct prf_script_row *rows = report->comparison.rows;
+    return i < 0 ? report->figures[PRF_SCRIPT_WALL].value -
+                       report->figures[PRF_SCRIPT_CPU].value
+                 : rows[PRF_SCRIPT_WALL].earlier[i] - rows[PRF_SCRIPT_CPU].earlier[i];
+}
+
+/* How much of a change can be time that the process had to wait for a processor: what
+   this run lost, or what made the earlier ones slower. In several threads at once each
+   waits. */
+static double
+script_taken_ns(const struct prf_script_report *report, bool faster)
+{
+    const struct prf_script_comparison *c = &report->comparison;
+    double wall = report->figures[PRF_SCRIPT_WALL].value;
+    double taken = faster ? 0 : fmax(script_lost_ns(report, -1), 0);
+    for (size_t i = 0; faster && i < c->n_earlier; i++) {
+        taken = fmax(taken, script_lost_ns(report, (ptrdiff_t)i));
+    }
+    return wall > 0 ? taken * fmax(report->hotspots.whole / wall, 1) : taken;
+}
+
+/* The scheduler's time slice is milliseconds, and falls on whatever function runs: one
+   of 10 us then takes 8 ms, which is far outside of anything it did before, and is no
+   change of it. On a busy machine that happened to every second run. So an amount of a
+   hotspot counts when at least half of the change cannot be that, or when the time of
+   the whole, wall or CPU, says the same. */
+static bool
+script_may_be_taken(const struct prf_script_report *report,
+                    const struct prf_script_row *row, const struct prf_previous *judged)
+{
+    const struct prf_previous *p = &judged[row - report->comparison.rows];
+    double change_ns = p->value - p->typical;
+    return row->hotspot != NULL && p->verdict != judged[PRF_SCRIPT_WALL].verdict &&
+           p->verdict != judged[PRF_SCRIPT_CPU].verdict &&
+           fabs(change_ns) < 2 * script_taken_ns(report, change_ns < 0);
+}
+
+/* A change that the figures alone would call one, and that is none. */
+static bool
+script_is_doubtful(const struct prf_script_report *report,
+                   const struct prf_script_row *row, const struct prf_previous *judged)
+{
+    const struct prf_previous *p = &judged[row - report->comparison.rows];
+    return p->verdict != PRF_PREVIOUS_FEW && strcmp(row->unit, "ns") == 0 &&
+           (fabs(p->value - p->typical) < SCRIPT_SLIGHT_NS ||
+            script_may_be_taken(report, row, judged));
+}
+
 int
 prf_script_report_judge(struct prf_script_report *report, double threshold,
                         struct prf_error *err)
@@ -258,6 +316,9 @@ prf_script_report_judge(struct prf_script_report *report, double threshold,
     }
     rc = rc == 0 ? prf_previous_judge(judged, better, c->n_rows, threshold, err) : rc;
     for (size_t i = 0; rc == 0 && i < c->n_rows; i++) {
+        if (script_is_doubtful(report, &c->rows[i], judged)) {
+            judged[i].verdict = PRF_PREVIOUS_SAME;
+        }
         c->rows[i].judged = judged[i];
         if (!prf_script_row_repeats(report, &c->rows[i])) {
             c->n_regressions += judged[i].verdict == PRF_PREVIOUS_REGRESSION;

@@ -266,8 +266,13 @@ rules_waiting(const struct prf_rule_facts *f, struct prf_rule_finding *out)
         out->function = most;
     }
     prf_strbuf_adds(&out->seen, ".");
+    if (most == NULL) { /* who knows */
+        prf_strbuf_adds(&out->advice,
+                        "If the machine was not busy with other programs: ");
+    }
+    prf_strbuf_adds(&out->advice, most == NULL ? "a" : "A");
     prf_strbuf_adds(&out->advice,
-                    "A faster algorithm will not help: wait for several things at once "
+                    " faster algorithm will not help: wait for several things at once "
                     "(threads, asyncio), read and write in larger pieces, or do not "
                     "wait.");
     out->weight = (100 - load) / 100;

@@ -806,6 +806,66 @@ a_regression_is_found(void **state)
     model_close(&m);
 }
 
+/* A run of that wall time in units of `ns`, 100 of it computed, in which work took so
+   much; before it eight on a busy machine, of 105 to 140, in which work took 9. */
+static struct prf_script_report
+busy(struct model *m, double ns, double wall, double work)
+{
+    struct prf_error err = {0};
+    model_open(m);
+    model_figures(m, wall * ns, 100 * ns, 20 * MIB);
+    model_function(m, "slow.py", "work", 9, (int64_t)(work * ns), (int64_t)(work * ns));
+    struct prf_script_report r = report_of(m, 20);
+    for (int i = 0; i < 8; i++) {
+        struct model before;
+        const double work_ns = 9 * ns * (1 + 0.01 * (i % 3)),
+                     amounts[] = {work_ns, work_ns};
+        model_open(&before);
+        model_figures(&before, (105 + 5 * i) * ns, 100 * ns, 20 * MIB);
+        assert_int_equal(
+            prf_script_report_add(&r, &before.run, &before.result, amounts, &err), 0);
+        model_close(&before);
+    }
+    assert_int_equal(prf_script_report_judge(&r, 0.1, &err), 0);
+    return r;
+}
+
+static enum prf_previous_verdict
+busy_verdict(double ns, double wall, double work)
+{
+    struct model m;
+    struct prf_script_report r = busy(&m, ns, wall, work);
+    enum prf_previous_verdict verdict = find_row(&r, "own", "work")->judged.verdict;
+    prf_script_report_release(&r);
+    model_close(&m);
+    return verdict;
+}
+
+/* A process that waited for the processor waited in some function. */
+static void
+time_that_others_took_is_no_regression(void **state)
+{
+    (void)state;
+    /* 20 ms were waited: 10 ms can be that, 50 cannot */
+    assert_int_equal(busy_verdict(1e6, 120, 19), PRF_PREVIOUS_SAME);
+    assert_int_equal(busy_verdict(1e6, 120, 59), PRF_PREVIOUS_REGRESSION);
+    /* little was waited */
+    assert_int_equal(busy_verdict(1e6, 102, 19), PRF_PREVIOUS_REGRESSION);
+    /* the whole got slower: waiting is what it does */
+    assert_int_equal(busy_verdict(1e6, 400, 150), PRF_PREVIOUS_REGRESSION);
+    /* and faster: the runs before had waited up to 40 ms */
+    assert_int_equal(busy_verdict(1e6, 105, 5), PRF_PREVIOUS_SAME);
+    assert_int_equal(busy_verdict(1e6, 60, 5), PRF_PREVIOUS_IMPROVEMENT);
+}
+
+static void
+less_than_a_millisecond_is_no_regression(void **state)
+{
+    (void)state;
+    assert_int_equal(busy_verdict(1e6, 102, 19), PRF_PREVIOUS_REGRESSION);
+    assert_int_equal(busy_verdict(1e4, 102, 19), PRF_PREVIOUS_SAME);
+}
+
 /* What is below one per cent may double. */
 static void
 small_hotspots_are_not_judged(void **state)
@@ -1071,6 +1131,8 @@ main(void)
         cmocka_unit_test(suggestions_are_by_weight),
         cmocka_unit_test(a_regression_is_found),
         cmocka_unit_test(small_hotspots_are_not_judged),
+        cmocka_unit_test(time_that_others_took_is_no_regression),
+        cmocka_unit_test(less_than_a_millisecond_is_no_regression),
         cmocka_unit_test(an_improvement_is_found),
         cmocka_unit_test(the_source_was_changed),
         cmocka_unit_test(few_runs_are_said),
