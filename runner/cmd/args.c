@@ -16,13 +16,27 @@ struct args_match {
     bool shortened;
 };
 
+/* A name of one letter is found only where it is the whole name: "--n" is not "-n". */
+static const struct prf_option *
+args_named(const struct prf_option *options, const char *name)
+{
+    if (name[0] == '\0' || name[1] != '\0') {
+        return prf_options_find(options, name);
+    }
+    const struct prf_option *o = options;
+    while (o->type != PRF_OPT_END && strcmp(o->name, name) != 0) {
+        o++;
+    }
+    return o->type != PRF_OPT_END ? o : NULL;
+}
+
 const struct prf_option *
 prf_groups_find(const struct prf_option_group *groups, const char *name,
                 const struct prf_option_group **group)
 {
     for (const struct prf_option_group *g = groups; g->title != NULL; g++) {
-        const struct prf_option *o = prf_options_find(g->options, name);
-        if (o != NULL && name[1] != '\0') {
+        const struct prf_option *o = args_named(g->options, name);
+        if (o != NULL) {
             *group = g;
             return o;
         }

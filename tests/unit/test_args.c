@@ -58,6 +58,24 @@ parse(struct parsed *p, const char *const *argv)
 
 #define PARSE(p, ...) parse((p), (const char *const[]){"prog", __VA_ARGS__, NULL})
 
+/* A profiler of the user's may have an option with a name of one letter. */
+static void
+test_names_of_one_letter(void **state)
+{
+    (void)state;
+    static const struct prf_option letters[] = {
+        {PRF_OPT_FLAG, 'n', "nothing", NULL, 0, .help = ""},
+        {PRF_OPT_INT, 0, "n", NULL, 0, .help = ""},
+        PRF_OPTIONS_END,
+    };
+    const struct prf_option_group both[] = {{"letters", letters, 0}, {NULL}};
+    const struct prf_option_group *group = NULL;
+    assert_ptr_equal(prf_groups_find(both, "n", &group), &letters[1]);
+    assert_ptr_equal(group, &both[0]);
+    assert_null(prf_groups_find(groups, "f", &group)); /* that is the short one's */
+    assert_null(prf_groups_find(groups, "", &group));
+}
+
 static void
 test_forms(void **state)
 {
@@ -163,8 +181,11 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_forms),  cmocka_unit_test(test_values_of_short_options),
-        cmocka_unit_test(test_names),  cmocka_unit_test(test_mistakes),
+        cmocka_unit_test(test_forms),
+        cmocka_unit_test(test_names_of_one_letter),
+        cmocka_unit_test(test_values_of_short_options),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_mistakes),
         cmocka_unit_test(test_layers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
