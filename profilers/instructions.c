@@ -10,6 +10,7 @@
 
 #include "backends.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -237,8 +238,8 @@ instructions_collect(void *state, struct prf_sink *sink, struct prf_error *err)
     for (uint64_t i = 1; i <= st->n_dumped && rc == 0; i++) {
         struct prf_callgrind_dump dump;
         char path[4096];
-        snprintf(path, sizeof path, "%s.%d.%llu", st->prefix, (int)st->pid,
-                 (unsigned long long)(st->n_before + i));
+        snprintf(path, sizeof path, "%s.%d.%" PRIu64, st->prefix, (int)st->pid,
+                 st->n_before + i);
         rc = prf_callgrind_dump_read(&dump, path, err);
         if (rc == 0) {
             instructions_add_samples(&dump, &samples);

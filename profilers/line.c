@@ -182,7 +182,7 @@ line_open(void *state, const struct prf_session *session, struct prf_error *err)
     int rc = prf_codes_init(&st->codes, st->sink, NULL, NULL, err);
     if (rc == 0) {
         rc = prf_line_choice_init(&st->choice, &st->functions, file, err);
-        st->choice.takes_module = session->is_script;
+        st->choice.takes_module = session->is_script || session->from_inside;
     }
     if (rc == 0) {
         rc = prf_line_sources_init(&st->sources, st->sink, file, err);

@@ -16,7 +16,8 @@ struct prf_line_choice {
     char *case_file;
     bool *matched;            /* one for each pattern */
     struct prf_strlist names; /* that a pattern could have meant, for suggestions */
-    bool takes_module;        /* the body of the case's file too: a script's */
+    bool takes_module;        /* the body of the case's file too: a script's, or what is
+                             around a session */
 };
 
 /* `case_file` "" or NULL: the file of the frames that run when the choice begins (see

@@ -2,11 +2,10 @@
    own with a vectorcall of its own, so no argument parsing and no bound method (16-24
    ns an event). Needs the GIL.
 
-   There are six places for tools. Those that PEP 669 leaves free (3, 4) come first, and
-   the profiler's only when they are held: cProfile takes no other one, and refuses to
-   work in a program that we profile when we have it. Then those of the optimizer, of
-   coverage and of the debugger. The name of the tool is
-   "pyprofiler." and that of the profiler. */
+   There are six places for tools. Those that PEP 669 leaves free (3, 4) come first, so
+   that a program can use cProfile, which takes the profiler's, while it is measured;
+   then the profiler's, those of the optimizer, of coverage and of the debugger. The
+   name of the tool is "pyprofiler." and that of the profiler. */
 #ifndef PRF_MONITORING_H
 #define PRF_MONITORING_H
 

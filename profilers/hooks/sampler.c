@@ -633,7 +633,8 @@ prf_sampler_start(const struct prf_sampler_config *config, struct prf_error *err
 {
     if (the.running || the.config.user != NULL) {
         return prf_fail(err, PRF_EUNAVAILABLE,
-                        "this process is being sampled already; one at a time can");
+                        "pyprofiler's 'sampling' runs already in this process; stop "
+                        "it first");
     }
     int rc = prf_sampler_ring_map(&the.ring, SAMPLER_WORDS, err);
     if (rc < 0 || (rc = sampler_watch_exit(err)) < 0) {

@@ -19,6 +19,7 @@
 #include "pick_series.h"
 #include "process.h"
 #include "select_stored.h"
+#include "shell.h"
 #include "strbuf.h"
 
 #define BISECT_TREES 12 /* checkouts that are kept for another measurement */
@@ -402,11 +403,8 @@ bisect_describe(struct prf_bisector *b, const struct prf_bisect_line *line, int 
         .flags = run->python.flags,
         .host = run->python.host,
     };
-    prf_strbuf_adds(&command, "pyprofiler bisect");
-    for (int i = 1; i < argc; i++) {
-        prf_strbuf_addc(&command, ' ');
-        prf_shell_add(&command, argv[i]);
-    }
+    prf_strbuf_adds(&command, argc > 1 ? "pyprofiler bisect " : "pyprofiler bisect");
+    prf_shell_add_words(&command, argv + 1, (size_t)argc - 1);
     m->command = prf_arena_strdup(&m->arena, prf_strbuf_text(&command));
     prf_strbuf_release(&command);
     m->good = line->shown[0];

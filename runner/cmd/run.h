@@ -39,6 +39,7 @@ struct prf_run_options {
     struct prf_general_options general;
 };
 extern const struct prf_option prf_script_table[];
+extern const struct prf_option_group prf_run_groups[];
 
 struct prf_duration {
     char *what;
@@ -102,9 +103,6 @@ int prf_run_find_scripts(struct prf_running *r, struct prf_error *err);
 
 /* Where the text report goes: standard output is a script's own. */
 FILE *prf_run_report(const struct prf_running *r);
-
-/* Add words as a shell would take them, with blanks between them. */
-void prf_run_quote(struct prf_strbuf *sb, char *const *words, size_t n);
 
 /* Count, store, print or keep a result; takes it over. */
 void prf_run_take_result(struct prf_running *r, struct prf_measured *measured);

@@ -8,6 +8,7 @@
 #include "run.h"
 #include "script.h"
 #include "select.h"
+#include "shell.h"
 
 /* --- which targets are programs ----------------------------------------------------
  */
@@ -113,7 +114,7 @@ prf_run_script_id(struct prf_running *r, const struct prf_target *target)
     prf_strbuf_adds(&sb, target->node);
     if (r->n_script_argv > 0) {
         prf_strbuf_addc(&sb, '[');
-        prf_run_quote(&sb, r->script_argv, r->n_script_argv);
+        prf_shell_add_words(&sb, r->script_argv, r->n_script_argv);
         prf_strbuf_addc(&sb, ']');
     }
     const char *id = prf_captured_text(&r->targets.arena, prf_strbuf_text(&sb), sb.len);

@@ -8,6 +8,7 @@
 
 #include "colormap.h"
 #include "diff.h"
+#include "flame_layout.h"
 #include "formats.h"
 #include "label.h"
 #include "units.h"
@@ -29,27 +30,10 @@ struct flame {
     const struct prf_merged_tree *tree;
     FILE *out;
     double *all[PRF_DIFF_SIDES]; /* inclusive */
-    double *x;                   /* pixels */
-    uint32_t *depth;             /* 0: the root; boxes that are drawn only */
-    uint32_t *order;             /* nodes by parent, widest first */
-    uint32_t n_depths;
+    struct prf_flame_layout layout;
     double largest; /* absolute change of own cost in a box */
-    double scale;   /* pixels per unit */
-    size_t n_narrow;
     struct prf_strbuf text;
 };
-
-static double
-flame_width(const struct flame *f, uint32_t node)
-{
-    return f->all[PRF_DIFF_NEXT][node] * f->scale;
-}
-
-static bool
-flame_is_drawn(const struct flame *f, uint32_t node)
-{
-    return flame_width(f, node) >= FLAME_LEAST;
-}
 
 static double
 flame_change(const struct flame *f, uint32_t node)
@@ -57,70 +41,17 @@ flame_change(const struct flame *f, uint32_t node)
     return node == 0 ? 0 : prf_amount_change(&f->tree->amounts[node]);
 }
 
-/* ---- layout ---- */
-
-struct flame_child {
-    double width;
-    uint32_t parent, node;
-};
-
 static int
-flame_by_parent(const void *left, const void *right)
+flame_lay_out(struct flame *f, struct prf_error *err)
 {
-    const struct flame_child *a = left, *b = right;
-    if (a->parent != b->parent) {
-        return a->parent < b->parent ? -1 : 1;
-    }
-    if (a->width != b->width) {
-        return a->width > b->width ? -1 : 1;
-    }
-    return (a->node > b->node) - (a->node < b->node);
-}
-
-static int
-flame_sort(struct flame *f)
-{
-    struct flame_child *children = calloc(f->tree->n, sizeof *children);
-    f->order = calloc(f->tree->n, sizeof *f->order);
-    if (children == NULL || f->order == NULL) {
-        free(children);
-        return PRF_ENOMEM;
-    }
+    const struct prf_flame_tree tree = {.parent = f->tree->parent,
+                                        .all = f->all[PRF_DIFF_NEXT],
+                                        .n = f->tree->n,
+                                        .least = FLAME_LEAST / FLAME_SPAN};
     for (uint32_t i = 1; i < f->tree->n; i++) {
-        children[i - 1] =
-            (struct flame_child){f->all[PRF_DIFF_NEXT][i], f->tree->parent[i], i};
+        f->largest = fmax(f->largest, fabs(flame_change(f, i)));
     }
-    qsort(children, f->tree->n - 1, sizeof *children, flame_by_parent);
-    for (size_t i = 0; i + 1 < f->tree->n; i++) {
-        f->order[i] = children[i].node;
-    }
-    free(children);
-    return 0;
-}
-
-/* Parents come before their children, so that by parent is from the root upwards. */
-static void
-flame_place(struct flame *f)
-{
-    double at = 0;
-    f->n_depths = 1;
-    f->x[0] = FLAME_MARGIN;
-    for (size_t i = 0; i + 1 < f->tree->n; i++) {
-        uint32_t node = f->order[i], parent = f->tree->parent[node];
-        if (i == 0 || parent != f->tree->parent[f->order[i - 1]]) {
-            at = f->x[parent];
-        }
-        f->x[node] = at;
-        at += flame_width(f, node);
-        f->depth[node] = f->depth[parent] + 1;
-        f->largest = fmax(f->largest, fabs(flame_change(f, node)));
-        if (flame_is_drawn(f, node)) {
-            f->n_depths =
-                f->depth[node] >= f->n_depths ? f->depth[node] + 1 : f->n_depths;
-        } else if (f->all[PRF_DIFF_NEXT][node] > 0) {
-            f->n_narrow++;
-        }
-    }
+    return prf_flame_lay_out(&tree, &f->layout, err);
 }
 
 /* ---- text ---- */
@@ -208,13 +139,15 @@ flame_put_box(struct flame *f, uint32_t node)
     const struct prf_amount *a = &f->tree->amounts[node];
     const char *name =
         node == 0 ? "all" : f->diff->functions[f->tree->item[node]].qualname;
-    double width = flame_width(f, node), height = FLAME_ROW - 1;
-    double y = FLAME_HEAD + (double)(f->n_depths - 1 - f->depth[node]) * FLAME_ROW;
+    const struct prf_flame_box *box = &f->layout.boxes[node];
+    double x = FLAME_MARGIN + box->x * FLAME_SPAN;
+    double y = FLAME_HEAD + (double)(f->layout.n_rows - 1 - box->row) * FLAME_ROW;
+    double width = f->all[PRF_DIFF_NEXT][0] > 0 ? box->width * FLAME_SPAN : 0;
+    double height = FLAME_ROW - 1;
     struct prf_color color = prf_diff_color(flame_change(f, node), f->largest);
     bool fresh = node != 0 && f->all[PRF_DIFF_BASE][node] <= 0;
-    fprintf(f->out, "<svg x=\"%.2f\" y=\"%.0f\" width=\"%.2f\" height=\"%.0f\"%s>",
-            f->x[node], y, width, height,
-            prf_color_is_dark(color) ? " class=\"d\"" : "");
+    fprintf(f->out, "<svg x=\"%.2f\" y=\"%.0f\" width=\"%.2f\" height=\"%.0f\"%s>", x,
+            y, width, height, prf_color_is_dark(color) ? " class=\"d\"" : "");
     if (node != 0) {
         flame_put_tooltip(f, node);
     }
@@ -238,28 +171,32 @@ flame_is_gone(const struct flame *f, uint32_t node)
            (parent == 0 || f->all[PRF_DIFF_NEXT][parent] > 0);
 }
 
+struct flame_gone {
+    double amount;
+    uint32_t node;
+};
+
 static int
-flame_by_width(const void *left, const void *right)
+flame_by_amount(const void *left, const void *right)
 {
-    const struct flame_child *a = left, *b = right;
-    return a->width != b->width ? (a->width > b->width ? -1 : 1)
-                                : (a->node > b->node) - (a->node < b->node);
+    const struct flame_gone *a = left, *b = right;
+    return a->amount != b->amount ? (a->amount > b->amount ? -1 : 1)
+                                  : (a->node > b->node) - (a->node < b->node);
 }
 
 /* Largest first; the caller's (free). NULL: no memory. */
-static struct flame_child *
+static struct flame_gone *
 flame_find_gone(const struct flame *f, size_t *n)
 {
-    struct flame_child *gone = calloc(f->tree->n, sizeof *gone);
+    struct flame_gone *gone = calloc(f->tree->n, sizeof *gone);
     *n = 0;
     for (uint32_t i = 1; gone != NULL && i < f->tree->n; i++) {
         if (flame_is_gone(f, i)) {
-            gone[(*n)++] =
-                (struct flame_child){f->all[PRF_DIFF_BASE][i], f->tree->parent[i], i};
+            gone[(*n)++] = (struct flame_gone){f->all[PRF_DIFF_BASE][i], i};
         }
     }
     if (gone != NULL) {
-        qsort(gone, *n, sizeof *gone, flame_by_width);
+        qsort(gone, *n, sizeof *gone, flame_by_amount);
     }
     return gone;
 }
@@ -296,7 +233,7 @@ flame_put_gone_line(struct flame *f, uint32_t node, double y)
 }
 
 static void
-flame_put_gone(struct flame *f, const struct flame_child *gone, size_t n, double y)
+flame_put_gone(struct flame *f, const struct flame_gone *gone, size_t n, double y)
 {
     char more[64];
     if (n > 0) {
@@ -349,9 +286,10 @@ flame_put_legend(struct flame *f)
                 x + i * FLAME_BAR_CELL, y, FLAME_BAR_CELL, c.red, c.green, c.blue);
     }
     flame_put_ticks(f, x, y + 28);
-    if (f->n_narrow > 0) {
-        snprintf(more, sizeof more, " %zu %s too narrow to be shown.", f->n_narrow,
-                 f->n_narrow == 1 ? "box is" : "boxes are");
+    size_t n_left = f->layout.n_left;
+    if (n_left > 0) {
+        snprintf(more, sizeof more, " %zu %s too narrow to be shown.", n_left,
+                 n_left == 1 ? "box is" : "boxes are");
     }
     fprintf(f->out,
             "<text class=\"s\" x=\"%d\" y=\"%.0f\">Colour: change of the function's "
@@ -399,12 +337,12 @@ static int
 flame_draw(struct flame *f)
 {
     size_t n_gone;
-    struct flame_child *gone = flame_find_gone(f, &n_gone);
+    struct flame_gone *gone = flame_find_gone(f, &n_gone);
     if (gone == NULL) {
         return PRF_ENOMEM;
     }
     size_t lines = n_gone > FLAME_GONE_MAX ? FLAME_GONE_MAX + 1 : n_gone;
-    double bottom = FLAME_HEAD + (double)f->n_depths * FLAME_ROW;
+    double bottom = FLAME_HEAD + (double)f->layout.n_rows * FLAME_ROW;
     double height = bottom + FLAME_MARGIN;
     if (n_gone > 0) {
         height += (double)(lines + 1) * FLAME_ROW + FLAME_MARGIN;
@@ -412,7 +350,7 @@ flame_draw(struct flame *f)
     flame_put_head(f, height);
     flame_put_legend(f);
     for (uint32_t i = 0; i < f->tree->n; i++) {
-        if (i == 0 || flame_is_drawn(f, i)) {
+        if (f->layout.boxes[i].drawn) {
             flame_put_box(f, i);
         }
     }
@@ -433,21 +371,14 @@ flame_write(const struct prf_diff *diff, FILE *out, struct prf_error *err)
     }
     f.all[0] = prf_diff_inclusive(f.tree, PRF_DIFF_BASE);
     f.all[1] = prf_diff_inclusive(f.tree, PRF_DIFF_NEXT);
-    f.x = calloc(f.tree->n, sizeof *f.x);
-    f.depth = calloc(f.tree->n, sizeof *f.depth);
-    rc = f.all[0] && f.all[1] && f.x && f.depth ? flame_sort(&f) : PRF_ENOMEM;
+    rc = f.all[0] && f.all[1] ? flame_lay_out(&f, err) : PRF_ENOMEM;
     if (rc == 0) {
-        double total = f.all[PRF_DIFF_NEXT][0];
-        f.scale = total > 0 ? FLAME_SPAN / total : 0;
-        flame_place(&f);
         rc = flame_draw(&f);
     }
     rc = f.text.failed ? PRF_ENOMEM : rc;
     free(f.all[0]);
     free(f.all[1]);
-    free(f.x);
-    free(f.depth);
-    free(f.order);
+    prf_flame_layout_release(&f.layout);
     prf_strbuf_release(&f.text);
     return rc;
 }

@@ -66,7 +66,8 @@ dot_put_node(struct dot *dot, size_t i)
     if (n->primitive != n->calls) {
         prf_strbuf_addf(dot->out, "/%" PRId64, n->primitive);
     }
-    prf_strbuf_addf(dot->out, " call%s\\ntotal ", n->calls == 1 ? "" : "s");
+    prf_strbuf_addf(dot->out, " %s%s\\ntotal ", dot->graph->counted,
+                    n->calls == 1 ? "" : "s");
     dot_put_time(dot, n->cumulative_ns);
     dot_put_share(dot, n->cumulative_ns);
     prf_strbuf_adds(dot->out, "\\nown ");
@@ -172,6 +173,12 @@ dot_put_bar(struct dot *dot)
     dot_close_line(dot);
 }
 
+static bool
+dot_is_sampled(const struct prf_graph *graph)
+{
+    return strcmp(graph->counted, "sample") == 0;
+}
+
 static void
 dot_put_total(struct dot *dot)
 {
@@ -180,8 +187,12 @@ dot_put_total(struct dot *dot)
     prf_dot_put_html(dot->out, prf_dot_line(&dot->text, g->result->profiler));
     prf_strbuf_adds(dot->out, ": ");
     dot_put_time(dot, g->total_ns);
-    prf_strbuf_addf(dot->out, " in all threads, %" PRId64 " call%s of %zu function%s",
-                    g->total_calls, g->total_calls == 1 ? "" : "s", g->n_functions,
+    prf_strbuf_adds(dot->out, " in all threads, ");
+    if (!dot_is_sampled(g)) { /* a sample is seen in many functions */
+        prf_strbuf_addf(dot->out, "%" PRId64 " call%s of ", g->total_calls,
+                        g->total_calls == 1 ? "" : "s");
+    }
+    prf_strbuf_addf(dot->out, "%zu function%s", g->n_functions,
                     g->n_functions == 1 ? "" : "s");
     dot_close_line(dot);
 }
@@ -224,9 +235,15 @@ dot_put_legend(struct dot *dot)
     prf_strbuf_adds(dot->out, "</B></TD></TR>\n");
     dot_put_total(dot);
     dot_put_bar(dot);
-    dot_put_line(dot, "box: calls (/ those not under itself); total: time with what it "
-                      "calls; own: without");
-    dot_put_line(dot, "arrow: calls from there, and their time with what they call");
+    bool sampled = dot_is_sampled(dot->graph);
+    dot_put_line(dot, sampled ? "box: samples; total: time with what it calls; own: "
+                                "without"
+                              : "box: calls (/ those not under itself); total: time "
+                                "with what it calls; own: without");
+    dot_put_line(dot, sampled
+                          ? "arrow: samples below that call, and their time"
+                          : "arrow: calls from there, and their time with what they "
+                            "call");
     dot_put_left_out(dot);
     for (size_t i = 0; i < p->n_notes; i++) {
         dot_put_line(dot, p->notes[i]);

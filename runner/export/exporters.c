@@ -24,6 +24,7 @@ const struct prf_exporter *const prf_exporters[] = {
     &prf_exporter_speedscope,
     &prf_exporter_chrometrace,
     &prf_exporter_perfetto,
+    &prf_exporter_flamegraph,
     &prf_exporter_dot,
     &prf_exporter_svg,
     &prf_exporter_png,

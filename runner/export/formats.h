@@ -16,6 +16,7 @@ extern const struct prf_exporter prf_exporter_collapsed;
 extern const struct prf_exporter prf_exporter_speedscope;
 extern const struct prf_exporter prf_exporter_chrometrace;
 extern const struct prf_exporter prf_exporter_perfetto;
+extern const struct prf_exporter prf_exporter_flamegraph;
 extern const struct prf_exporter prf_exporter_dot;
 extern const struct prf_exporter prf_exporter_svg;
 extern const struct prf_exporter prf_exporter_png;

@@ -231,8 +231,9 @@ prf_graph_build(struct prf_graph *graph, const struct prf_run *run,
     if (rc < 0) {
         return rc;
     }
-    if (!prf_call_index(&m.profile->sites, &m.site_at) ||
-        !prf_call_index(&m.profile->edges, &m.edge_at)) {
+    graph->counted = prf_call_index(&m.profile->sites, &m.site_at) ? "call" : "sample";
+    if (!prf_cost_index(&m.profile->sites, &m.site_at) ||
+        !prf_cost_index(&m.profile->edges, &m.edge_at)) {
         return prf_fail(err, PRF_EUNAVAILABLE,
                         "the result of '%s' has no calls to draw a graph of",
                         result->profiler);

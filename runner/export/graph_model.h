@@ -45,6 +45,7 @@ struct prf_graph {
     const struct prf_run *run;       /* borrowed */
     const struct prf_result *result; /* borrowed */
     struct prf_graph_options options;
+    const char *counted; /* "call", or "sample" of what was sampled */
     const char **groups; /* names of modules, sorted */
     size_t n_groups;
     struct prf_graph_node *nodes; /* by group, then file, line and name */

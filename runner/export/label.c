@@ -204,3 +204,21 @@ prf_csv_add(FILE *out, const char *text, struct prf_strbuf *room)
     }
     putc('"', out);
 }
+
+void
+prf_markdown_add(FILE *out, const char *text, struct prf_strbuf *room)
+{
+    prf_strbuf_clear(room);
+    prf_visible_add(room, text, PRF_VISIBLE_LINE);
+    for (const char *s = prf_strbuf_text(room); *s != '\0'; s++) {
+        if (*s == '<') {
+            fputs("&lt;", out);
+        } else if (*s == '&') {
+            fputs("&amp;", out);
+        } else if (*s == '@') { /* nobody is to be notified */
+            fputs("&#64;", out);
+        } else {
+            fprintf(out, "%s%c", strchr("\\`*_{}[]#|~>", *s) != NULL ? "\\" : "", *s);
+        }
+    }
+}

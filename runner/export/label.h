@@ -21,6 +21,10 @@ void prf_utf8_add_len(struct prf_strbuf *sb, const char *text, size_t len);
 /* Write `text` as a field of CSV (RFC 4180), valid UTF-8; `room` is used on the way. */
 void prf_csv_add(FILE *out, const char *text, struct prf_strbuf *room);
 
+/* Write `text` on one line of Markdown: nothing in it is markup, HTML, a mention of
+   somebody, or the end of a cell; `room` is used on the way. */
+void prf_markdown_add(FILE *out, const char *text, struct prf_strbuf *room);
+
 enum prf_visible {
     PRF_VISIBLE_LINE,  /* all on one line: '\n' and '\t' are shown as escapes too */
     PRF_VISIBLE_LINES, /* '\n' and '\t' stay what they are */

@@ -19,25 +19,10 @@ struct markdown_file {
     const struct prf_export_options *options;
 };
 
-/* A name as plain text in a cell: nothing in it is markup, HTML or the end of the cell.
- */
 static void
 markdown_put(struct markdown_file *file, const char *text)
 {
-    prf_strbuf_clear(&file->text);
-    prf_visible_add(&file->text, text, PRF_VISIBLE_LINE);
-    for (const char *s = prf_strbuf_text(&file->text); *s != '\0'; s++) {
-        if (*s == '<') {
-            fputs("&lt;", file->out);
-        } else if (*s == '&') {
-            fputs("&amp;", file->out);
-        } else {
-            if (strchr("\\`*_{}[]#|~>", *s) != NULL) {
-                putc('\\', file->out);
-            }
-            putc(*s, file->out);
-        }
-    }
+    prf_markdown_add(file->out, text, &file->text);
 }
 
 static void

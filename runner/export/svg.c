@@ -13,7 +13,7 @@ svg_write(const struct prf_run *run, const struct prf_result *const *results, si
         prf_plot_svg(results[0], out);
         return 0;
     }
-    if (!prf_call_index(&results[0]->profile->sites, &calls)) {
+    if (!prf_cost_index(&results[0]->profile->sites, &calls)) {
         return prf_fail(err, PRF_EUNAVAILABLE,
                         "format 'svg' draws calls and times, and the result of '%s' has "
                         "other amounts",

@@ -8,6 +8,7 @@
 #include "change.h"
 #include "history_report.h"
 #include "jsonout.h"
+#include "shell.h"
 
 #define BISECT_LISTED 12 /* candidates and skipped commits that are listed */
 

@@ -14,26 +14,10 @@ struct markdown_file {
     struct prf_strbuf text;
 };
 
-/* Nothing in it is markup, HTML, a mention, or the end of a cell. */
 static void
 markdown_put(struct markdown_file *file, const char *text)
 {
-    prf_strbuf_clear(&file->text);
-    prf_visible_add(&file->text, text == NULL ? "" : text, PRF_VISIBLE_LINE);
-    for (const char *s = prf_strbuf_text(&file->text); *s != '\0'; s++) {
-        if (*s == '<') {
-            fputs("&lt;", file->out);
-        } else if (*s == '&') {
-            fputs("&amp;", file->out);
-        } else if (*s == '@') { /* nobody is to be notified */
-            fputs("&#64;", file->out);
-        } else {
-            if (strchr("\\`*_{}[]#|~>", *s) != NULL) {
-                putc('\\', file->out);
-            }
-            putc(*s, file->out);
-        }
-    }
+    prf_markdown_add(file->out, text == NULL ? "" : text, &file->text);
 }
 
 static void

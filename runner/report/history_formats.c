@@ -6,6 +6,7 @@
 
 #include "change.h"
 #include "history_report.h"
+#include "shell.h"
 #include "suggest.h"
 
 const struct prf_history_format *const prf_history_formats[] = {
@@ -107,22 +108,6 @@ prf_history_change(double ratio, char *buf, size_t size)
         snprintf(buf, size, "%+.1f%%", 100 * (ratio - 1));
     }
     return buf;
-}
-
-void
-prf_shell_add(struct prf_strbuf *sb, const char *word)
-{
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                "0123456789-_=+./:,@%";
-    if (*word != '\0' && word[strspn(word, plain)] == '\0') {
-        prf_strbuf_adds(sb, word);
-        return;
-    }
-    prf_strbuf_addc(sb, '\'');
-    for (; *word != '\0'; word++) {
-        prf_strbuf_adds(sb, *word == '\'' ? "'\\''" : (char[2]){*word, '\0'});
-    }
-    prf_strbuf_addc(sb, '\'');
 }
 
 void

@@ -64,9 +64,6 @@ const char *prf_history_step_word(const struct prf_history_series *series,
 /* "+12.3%", "-100%", "x12.5" (from ten times on) for a ratio. Returns `buf`. */
 const char *prf_history_change(double ratio, char *buf, size_t size);
 
-/* Append a word as a shell takes it. */
-void prf_shell_add(struct prf_strbuf *sb, const char *word);
-
 /* The command that finds which commit made the step, for a shell. */
 void prf_history_add_bisect(struct prf_strbuf *sb, const struct prf_history *history,
                             const struct prf_history_series *series,

@@ -1,7 +1,6 @@
 /* A history as CSV, one line for each commit and metric, and as Markdown. */
 #include <inttypes.h>
 #include <math.h>
-#include <string.h>
 
 #include "history_report.h"
 
@@ -10,16 +9,10 @@
 static void
 csv_text(FILE *out, const char *text, char end)
 {
-    struct prf_strbuf safe = PRF_STRBUF_INIT;
-    prf_utf8_add(&safe, text == NULL ? "" : text);
-    const char *s = prf_strbuf_text(&safe);
-    bool quoted = strpbrk(s, ",\"\r\n") != NULL;
-    fputs(quoted ? "\"" : "", out);
-    for (; *s != '\0'; s++) {
-        fputs(*s == '"' ? "\"\"" : (const char[]){*s, '\0'}, out);
-    }
-    fprintf(out, "%s%c", quoted ? "\"" : "", end);
-    prf_strbuf_release(&safe);
+    struct prf_strbuf room = PRF_STRBUF_INIT;
+    prf_csv_add(out, text == NULL ? "" : text, &room);
+    putc(end, out);
+    prf_strbuf_release(&room);
 }
 
 static void
@@ -91,16 +84,9 @@ const struct prf_history_format prf_history_csv = {
 static void
 markdown_text(FILE *out, const char *text)
 {
-    struct prf_strbuf safe = PRF_STRBUF_INIT;
-    prf_visible_add(&safe, text == NULL ? "" : text, PRF_VISIBLE_LINE);
-    for (const char *s = prf_strbuf_text(&safe); *s != '\0'; s++) {
-        if (*s == '<' || *s == '&' || *s == '@') { /* nobody is to be notified */
-            fprintf(out, "&#%d;", *s);
-        } else {
-            fprintf(out, "%s%c", strchr("\\`*_{}[]#|~>", *s) != NULL ? "\\" : "", *s);
-        }
-    }
-    prf_strbuf_release(&safe);
+    struct prf_strbuf room = PRF_STRBUF_INIT;
+    prf_markdown_add(out, text == NULL ? "" : text, &room);
+    prf_strbuf_release(&room);
 }
 
 static void

@@ -35,6 +35,16 @@ region_wall_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+/* A session around this one measures the program, not what we do for this one: until
+   prf_unseen_leave of what this returns. */
+static PyThreadState *
+region_go_unseen(void)
+{
+    PyThreadState *tstate = PyThreadState_Get();
+    prf_unseen_enter(tstate);
+    return tstate;
+}
+
 /* ---- the way in ---- */
 
 static int
@@ -50,7 +60,9 @@ region_failed(struct region *r, Py_ssize_t index, const struct prf_error *err)
 static int
 region_take_sessions(struct region *r)
 {
+    PyThreadState *tstate = region_go_unseen();
     PyObject *list = PyObject_CallMethod((PyObject *)r, "_begin", NULL);
+    prf_unseen_leave(tstate);
     PyObject *own = list != NULL ? PySequence_List(list) : NULL;
     Py_XDECREF(list);
     for (Py_ssize_t i = 0; own != NULL && i < PyList_GET_SIZE(own); i++) {
@@ -124,7 +136,9 @@ region_ask(struct region *r)
         return 0;
     }
     region_stop(r);
+    PyThreadState *tstate = region_go_unseen();
     PyObject *done = PyObject_CallMethod((PyObject *)r, "_refused", NULL);
+    prf_unseen_leave(tstate);
     Py_XDECREF(done);
     r->phase = done == NULL ? REGION_ENDED : REGION_RUNNING;
     return done == NULL ? -1 : 0;
@@ -167,7 +181,10 @@ region_exit(PyObject *self, PyObject *args)
         return NULL;
     }
     region_stop(r);
-    return PyObject_CallMethod(self, "_end", "OOO", type, value, traceback);
+    PyThreadState *tstate = region_go_unseen();
+    PyObject *done = PyObject_CallMethod(self, "_end", "OOO", type, value, traceback);
+    prf_unseen_leave(tstate);
+    return done;
 }
 
 static PyObject *

@@ -74,8 +74,10 @@ life_open_backend(struct prf_session_object *s, struct prf_error *err)
     }
     struct prf_sink *sink = prf_writer_sink(s->writer);
     prf_sink_schema(sink, s->backend->metrics);
-    const struct prf_session session = {
-        .sink = sink, .case_id = s->label, .case_file = s->file};
+    const struct prf_session session = {.sink = sink,
+                                        .case_id = s->label,
+                                        .case_file = s->file,
+                                        .from_inside = true};
     rc = life_set_options(s, err);
     return rc < 0 ? rc : s->backend->open(s->state, &session, err);
 }
@@ -136,9 +138,12 @@ prf_session_start(struct prf_session_object *s, struct prf_error *err)
     struct prf_round round = {.loops = 1};
     int rc = life_check_alone(s, err);
     if (rc == 0) {
+        PyThreadState *tstate = PyThreadState_Get();
         s->phase = PRF_SESSION_MEASURING; /* first: a start may let other threads run */
         s->busy = true;
+        prf_unseen_enter(tstate);
         rc = s->backend->start(s->state, &round, err);
+        prf_unseen_leave(tstate);
         s->busy = false;
     }
     if (rc < 0) {
@@ -159,7 +164,10 @@ prf_session_stop(struct prf_session_object *s, struct prf_error *err)
     s->ended_ns = prf_clock_monotonic_ns();
     s->phase = PRF_SESSION_STOPPED;
     s->busy = true;
+    PyThreadState *tstate = PyThreadState_Get();
+    prf_unseen_enter(tstate);
     int rc = s->backend->stop(s->state, &(struct prf_round){.loops = 1}, err);
+    prf_unseen_leave(tstate);
     s->busy = false;
     return rc < 0 ? rc : 0;
 }

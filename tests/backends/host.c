@@ -3,20 +3,15 @@
    the worker, so that backends are tested without processes and a control pipe.
 
    run() is one session at a time, Session any number; the GIL is held throughout. */
-#include <Python.h>
+#include "host.h"
 
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include <pyprofiler/backend.h>
-
-#include "call_events.h"
 #include "clock.h"
 #include "codes.h"
 #include "compat.h"
-#include "line_events.h"
-#include "reader.h"
 #include "trace_child.h"
 #include "traces.h"
 #include "writer.h"
@@ -28,252 +23,14 @@ static struct {
     struct prf_writer *writer;
 } host;
 
-static PyObject *
-host_raise(const struct prf_error *err)
-{
-    return PyErr_Format(PyExc_RuntimeError, "%d: %s", err->code, err->text);
-}
-
-/* --- "empty": the floor, the same events for nobody --- */
-
-static void
-empty_thread_start(struct prf_call_thread *thread)
-{
-    (void)thread;
-}
-
-static void
-empty_python(struct prf_call_thread *thread, PyCodeObject *code)
-{
-    (void)thread;
-    (void)code;
-}
-
-static void
-empty_leave_python(struct prf_call_thread *thread, PyCodeObject *code, PyObject *result)
-{
-    (void)thread;
-    (void)code;
-    (void)result;
-}
-
-static void
-empty_enter_c(struct prf_call_thread *thread, PyMethodDef *method, PyObject *self,
-              PyObject *module, PyCodeObject *caller)
-{
-    (void)thread;
-    (void)method;
-    (void)self;
-    (void)module;
-    (void)caller;
-}
-
-static void
-empty_leave_c(struct prf_call_thread *thread, PyMethodDef *method, PyCodeObject *caller,
-              enum prf_call_end end)
-{
-    (void)end;
-    (void)thread;
-    (void)method;
-    (void)caller;
-}
-
-static const struct prf_call_ops empty_ops = {
-    .name = "empty",
-    .thread_size = sizeof(struct prf_call_thread),
-    .thread_start = empty_thread_start,
-    .enter_python = empty_python,
-    .enter_c = empty_enter_c,
-    .leave_python = empty_leave_python,
-    .leave_c = empty_leave_c,
-};
-
-struct empty {
-    struct prf_call_events events;
-    bool ignore_c_function;
-};
-
-static int
-empty_open(void *state, const struct prf_session *session, struct prf_error *err)
-{
-    struct empty *st = state;
-    (void)session;
-    return prf_call_events_open(&st->events, &empty_ops, st,
-                                st->ignore_c_function ? PRF_CALL_NO_C : 0, err);
-}
-
-static int
-empty_start(void *state, struct prf_round *round, struct prf_error *err)
-{
-    (void)round;
-    return prf_call_events_start(&((struct empty *)state)->events, err);
-}
-
-static int
-empty_stop(void *state, const struct prf_round *round, struct prf_error *err)
-{
-    (void)round;
-    (void)err;
-    prf_call_events_stop(&((struct empty *)state)->events);
-    return PRF_DONE;
-}
-
-static int
-empty_collect(void *state, struct prf_sink *sink, struct prf_error *err)
-{
-    (void)state;
-    (void)sink;
-    (void)err;
-    return 0;
-}
-
-static void
-empty_close(void *state)
-{
-    prf_call_events_close(&((struct empty *)state)->events);
-}
-
-static const struct prf_metric empty_metrics[] = {{NULL}};
-
-static const struct prf_option empty_options[] = {
-    {.type = PRF_OPT_FLAG,
-     .name = "ignore-c-function",
-     .offset = offsetof(struct empty, ignore_c_function),
-     .help = "as in call"},
-    PRF_OPTIONS_END,
-};
-
-static const struct prf_backend host_empty = {
-    .abi = PRF_BACKEND_ABI,
-    .name = "empty",
-    .summary = "call events for nobody",
-    .state_size = sizeof(struct empty),
-    .metrics = empty_metrics,
-    .options = empty_options,
-    .open = empty_open,
-    .start = empty_start,
-    .stop = empty_stop,
-    .collect = empty_collect,
-    .close = empty_close,
-};
-
-/* --- "empty-line": the same for the lines of the case's file --- */
-
-struct empty_line {
-    struct prf_line_events events;
-    char file[4096];
-};
-
-static enum prf_line_verdict
-empty_line_look(struct prf_line_thread *thread, PyCodeObject *code, PyObject *globals)
-{
-    const struct empty_line *st = thread->events->user;
-    const char *file = PyUnicode_AsUTF8(code->co_filename);
-    (void)globals;
-    return file != NULL && strcmp(file, st->file) == 0 ? PRF_LINE_YES : PRF_LINE_NEVER;
-}
-
-static int
-empty_line_code_init(void *user, struct prf_line_code *code)
-{
-    (void)user;
-    (void)code;
-    return 0;
-}
-
-static void
-empty_line_code_release(struct prf_line_code *code)
-{
-    (void)code;
-}
-
-static void
-empty_line_frame(struct prf_line_thread *thread, struct prf_line_frame *frame)
-{
-    (void)thread;
-    (void)frame;
-}
-
-static void
-empty_line_line(struct prf_line_thread *thread, struct prf_line_frame *frame, int line)
-{
-    (void)thread;
-    (void)frame;
-    (void)line;
-}
-
-static void
-empty_line_lost(void *user)
-{
-    (void)user;
-}
-
-static const struct prf_line_ops empty_line_ops = {
-    .name = "empty-line",
-    .code_size = sizeof(struct prf_line_code),
-    .look = empty_line_look,
-    .code_init = empty_line_code_init,
-    .code_release = empty_line_code_release,
-    .enter = empty_line_frame,
-    .line = empty_line_line,
-    .leave = empty_line_frame,
-    .lost = empty_line_lost,
-};
-
-static int
-empty_line_open(void *state, const struct prf_session *session, struct prf_error *err)
-{
-    struct empty_line *st = state;
-    snprintf(st->file, sizeof st->file, "%s", session->case_file);
-    return prf_line_events_open(&st->events, &empty_line_ops, st, 0, err);
-}
-
-static int
-empty_line_start(void *state, struct prf_round *round, struct prf_error *err)
-{
-    (void)round;
-    return prf_line_events_start(&((struct empty_line *)state)->events, err);
-}
-
-static int
-empty_line_stop(void *state, const struct prf_round *round, struct prf_error *err)
-{
-    (void)round;
-    (void)err;
-    prf_line_events_stop(&((struct empty_line *)state)->events);
-    return PRF_DONE;
-}
-
-static void
-empty_line_close(void *state)
-{
-    prf_line_events_close(&((struct empty_line *)state)->events);
-}
-
-static const struct prf_option empty_line_options[] = {PRF_OPTIONS_END};
-
-static const struct prf_backend host_empty_line = {
-    .abi = PRF_BACKEND_ABI,
-    .name = "empty-line",
-    .summary = "line events for nobody",
-    .state_size = sizeof(struct empty_line),
-    .metrics = empty_metrics,
-    .options = empty_line_options,
-    .open = empty_line_open,
-    .start = empty_line_start,
-    .stop = empty_line_stop,
-    .collect = empty_collect,
-    .close = empty_line_close,
-};
-
 static const struct prf_backend *
 host_find(const char *name)
 {
-    if (strcmp(name, host_empty.name) == 0) {
-        return &host_empty;
+    if (strcmp(name, prf_host_empty.name) == 0) {
+        return &prf_host_empty;
     }
-    if (strcmp(name, host_empty_line.name) == 0) {
-        return &host_empty_line;
+    if (strcmp(name, prf_host_empty_line.name) == 0) {
+        return &prf_host_empty_line;
     }
     for (size_t i = 0; prf_backends[i] != NULL; i++) {
         const char *const *alias = prf_backends[i]->aliases;
@@ -443,7 +200,7 @@ host_run(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
     Py_DECREF(loop);
     if (rc < 0) {
         PyErr_Clear();
-        return host_raise(&err);
+        return prf_host_raise(&err);
     }
     return PyErr_Occurred() ? NULL
                             : Py_BuildValue("{sksK}", "rounds", counts.rounds,
@@ -486,7 +243,7 @@ host_session_close(PyObject *self, PyObject *Py_UNUSED(args))
     }
     *p = s->next;
     if (rc < 0) {
-        return host_raise(&err);
+        return prf_host_raise(&err);
     }
     Py_RETURN_NONE;
 }
@@ -532,7 +289,7 @@ host_session_init(PyObject *self, PyObject *args, PyObject *kwargs)
     }
     if (host_session_open(s, path, case_file, options, &err) < 0) {
         Py_XDECREF(host_session_close(self, NULL));
-        host_raise(&err);
+        prf_host_raise(&err);
         return -1;
     }
     return 0;
@@ -549,7 +306,7 @@ host_session_start(PyObject *self, PyObject *Py_UNUSED(args))
     int rc = s->backend->start(s->state, &round, &err);
     prf_unseen_leave(tstate);
     if (rc < 0) {
-        return host_raise(&err);
+        return prf_host_raise(&err);
     }
     s->started = true;
     Py_RETURN_NONE;
@@ -566,7 +323,7 @@ host_session_stop(PyObject *self, PyObject *Py_UNUSED(args))
     int rc = s->backend->stop(s->state, &round, &err);
     prf_unseen_leave(tstate);
     if (rc < 0) {
-        return host_raise(&err);
+        return prf_host_raise(&err);
     }
     Py_RETURN_NONE;
 }
@@ -656,219 +413,6 @@ host_mark(PyObject *Py_UNUSED(module), PyObject *name)
     Py_RETURN_NONE;
 }
 
-/* --- reading a recording --- */
-
-/* Append and take over `item`. */
-static int
-host_append(PyObject *list, PyObject *item)
-{
-    int rc = item ? PyList_Append(list, item) : -1;
-    Py_XDECREF(item);
-    return rc;
-}
-
-static int
-host_set(PyObject *dict, const char *key, PyObject *value)
-{
-    int rc = value ? PyDict_SetItemString(dict, key, value) : -1;
-    Py_XDECREF(value);
-    return rc;
-}
-
-static PyObject *
-host_code(const struct prf_function *code)
-{
-    return Py_BuildValue("(sIs)", code->file, code->first_line,
-                         code->file[0] ? code->name : code->qualname);
-}
-
-static int
-host_columns(PyObject *row, const struct prf_column *columns, size_t n,
-             const int64_t *values)
-{
-    int rc = 0;
-    for (size_t c = 0; rc == 0 && c < n; c++) {
-        rc = host_set(row, columns[c].name, PyLong_FromLongLong(values[c]));
-    }
-    return rc;
-}
-
-static PyObject *
-host_table(const struct prf_profile *p, const struct prf_table *table, bool edges)
-{
-    PyObject *list = PyList_New(0);
-    for (size_t i = 0; list != NULL && i < table->n; i++) {
-        PyObject *row = PyDict_New();
-        if (row == NULL ||
-            host_set(row, edges ? "caller" : "code",
-                     host_code(&p->codes[table->keys[i].code])) < 0 ||
-            (!edges && host_set(row, "line",
-                                PyLong_FromUnsignedLong(table->keys[i].other)) < 0) ||
-            (edges &&
-             host_set(row, "callee", host_code(&p->codes[table->keys[i].other])) < 0) ||
-            (!edges && host_set(row, "line",
-                                PyLong_FromUnsignedLong(table->keys[i].other)) < 0) ||
-            host_columns(row, table->columns, table->n_columns,
-                         table->values + i * table->n_columns) < 0 ||
-            PyList_Append(list, row) < 0) {
-            Py_CLEAR(list);
-        }
-        Py_XDECREF(row);
-    }
-    return list;
-}
-
-static PyObject *
-host_metrics(const struct prf_profile *p)
-{
-    PyObject *dict = PyDict_New();
-    for (size_t i = 0; dict != NULL && i < p->n_metrics; i++) {
-        const struct prf_metric_values *m = &p->metrics[i];
-        PyObject *samples = PyList_New(0);
-        for (size_t k = 0; samples != NULL && k < m->n; k++) {
-            if (host_append(samples, PyFloat_FromDouble(m->samples[k])) < 0) {
-                Py_CLEAR(samples);
-            }
-        }
-        PyObject *value =
-            samples ? Py_BuildValue("{sssNsn}", "unit", m->unit, "samples", samples,
-                                    "warmup", (Py_ssize_t)m->n_warmup)
-                    : NULL;
-        if (host_set(dict, m->name, value) < 0) {
-            Py_CLEAR(dict);
-        }
-    }
-    return dict;
-}
-
-static PyObject *
-host_marks(const struct prf_profile *p)
-{
-    PyObject *list = PyList_New(0);
-    for (size_t i = 0; list != NULL && i < p->n_marks; i++) {
-        const struct prf_mark *m = &p->marks[i];
-        if (host_append(list, Py_BuildValue("(sddI)", m->name, m->at_ns, m->delta_ns,
-                                            m->n)) < 0) {
-            Py_CLEAR(list);
-        }
-    }
-    return list;
-}
-
-/* [(name, process, [at_ns], [value])] */
-static PyObject *
-host_series(const struct prf_profile *p)
-{
-    PyObject *list = PyList_New(0);
-    for (size_t i = 0; list != NULL && i < p->n_series; i++) {
-        const struct prf_series *s = &p->series[i];
-        PyObject *at = PyList_New(0), *values = PyList_New(0);
-        int rc = at == NULL || values == NULL ? -1 : 0;
-        for (size_t k = 0; rc == 0 && k < s->n; k++) {
-            rc = host_append(at, PyLong_FromUnsignedLongLong(s->at_ns[k]));
-            rc = rc < 0 ? rc : host_append(values, PyFloat_FromDouble(s->values[k]));
-        }
-        if (rc < 0 || host_append(list, Py_BuildValue("(sINN)", s->name, s->process, at,
-                                                      values)) < 0) {
-            Py_CLEAR(list);
-        }
-    }
-    return list;
-}
-
-static PyObject *
-host_notes(const struct prf_profile *p)
-{
-    PyObject *list = PyList_New(0);
-    for (size_t i = 0; list != NULL && i < p->n_notes; i++) {
-        if (host_append(list, PyUnicode_FromString(p->notes[i])) < 0) {
-            Py_CLEAR(list);
-        }
-    }
-    return list;
-}
-
-/* ((file, line), ...), innermost frame last. */
-static PyObject *
-host_stack(const struct prf_profile *p, uint32_t stack)
-{
-    PyObject *list = PyList_New(0);
-    for (; list != NULL && stack != 0; stack = p->stacks[stack].parent) {
-        const struct prf_stack *frame = &p->stacks[stack];
-        if (host_append(list, Py_BuildValue("(sI)", p->codes[frame->code].file,
-                                            frame->line)) < 0) {
-            Py_CLEAR(list);
-        }
-    }
-    PyObject *tuple = NULL;
-    if (list != NULL && PyList_Reverse(list) == 0) {
-        tuple = PyList_AsTuple(list);
-    }
-    Py_XDECREF(list);
-    return tuple;
-}
-
-/* [(name, bytes, blocks, [(bytes, blocks, stack), ...]), ...] */
-static PyObject *
-host_snapshots(const struct prf_profile *p)
-{
-    PyObject *list = PyList_New(0);
-    for (size_t i = 0; list != NULL && i < p->n_snapshots; i++) {
-        const struct prf_snapshot *s = &p->snapshots[i];
-        PyObject *held = PyList_New(0);
-        for (size_t k = 0; held != NULL && k < s->n; k++) {
-            if (host_append(held, Py_BuildValue("(LLN)", (long long)s->held[k].n_bytes,
-                                                (long long)s->held[k].n_blocks,
-                                                host_stack(p, s->held[k].stack))) < 0) {
-                Py_CLEAR(held);
-            }
-        }
-        if (held == NULL ||
-            host_append(list, Py_BuildValue("(sLLN)", s->name, (long long)s->n_bytes,
-                                            (long long)s->n_blocks, held)) < 0) {
-            Py_CLEAR(list);
-        }
-    }
-    return list;
-}
-
-static PyObject *
-host_profile(const struct prf_profile *p)
-{
-    PyObject *dict = PyDict_New();
-    if (dict == NULL || host_set(dict, "sites", host_table(p, &p->sites, false)) < 0 ||
-        host_set(dict, "edges", host_table(p, &p->edges, true)) < 0 ||
-        host_set(dict, "metrics", host_metrics(p)) < 0 ||
-        host_set(dict, "marks", host_marks(p)) < 0 ||
-        host_set(dict, "notes", host_notes(p)) < 0 ||
-        host_set(dict, "series", host_series(p)) < 0 ||
-        host_set(dict, "snapshots", host_snapshots(p)) < 0 ||
-        host_set(dict, "peak", host_stack(p, p->peak_stack)) < 0 ||
-        host_set(dict, "nodes", PyLong_FromSize_t(p->tree.n)) < 0 ||
-        host_set(dict, "lost", PyLong_FromUnsignedLongLong(p->n_lost)) < 0 ||
-        host_set(dict, "rounds", Py_BuildValue("s", p->rounds)) < 0) {
-        Py_CLEAR(dict);
-    }
-    return dict;
-}
-
-static PyObject *
-host_read(PyObject *Py_UNUSED(module), PyObject *path)
-{
-    struct prf_error err = {0};
-    struct prf_profile *profile = NULL;
-    const char *text = PyUnicode_AsUTF8(path);
-    if (text == NULL) {
-        return NULL;
-    }
-    if (prf_recording_read(text, &profile, &err) < 0) {
-        return host_raise(&err);
-    }
-    PyObject *result = host_profile(profile);
-    prf_profile_free(profile);
-    return result;
-}
-
 static PyObject *
 host_backends(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(args))
 {
@@ -877,7 +421,7 @@ host_backends(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(args))
         struct prf_error err = {0};
         const struct prf_backend *b = prf_backends[i];
         const char *why = b->probe && b->probe(&err) < 0 ? err.text : NULL;
-        if (host_append(list, Py_BuildValue("(sz)", b->name, why)) < 0) {
+        if (prf_host_append(list, Py_BuildValue("(sz)", b->name, why)) < 0) {
             Py_CLEAR(list);
         }
     }
@@ -918,7 +462,7 @@ static PyMethodDef host_methods[] = {
     {"hide", host_hide, METH_O, "hide(function): leave it out of results"},
     {"foreign_evaluation", host_foreign, METH_O,
      "foreign_evaluation(on): put another evaluation of frames in place (PEP 523)"},
-    {"read", host_read, METH_O, "read(recording) -> dict"},
+    {"read", prf_host_read, METH_O, "read(recording) -> dict"},
     {"slow_traces", host_slow_traces, METH_O,
      "slow_traces(bool): tracemalloc's tables are not read"},
     {"backends", host_backends, METH_NOARGS, "[(name, why it is unavailable or None)]"},

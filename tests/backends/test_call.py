@@ -419,7 +419,7 @@ def test_nothing_is_left_behind():
     profile("call", truth_programs.recursion)
     assert sys.getprofile() is None
     if MONITORING:
-        assert [sys.monitoring.get_tool(place) for place in range(6)] == [None] * 6
+        assert [sys.monitoring.get_tool(i) for i in range(6)] == [None] * 6
 
 
 def test_generator_started_before():

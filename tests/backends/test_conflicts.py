@@ -45,6 +45,21 @@ def test_beside_cprofile(name):
     assert recording["notes"] == []
 
 
+@pytest.mark.skipif(not MONITORING, reason="it has a place of its own from 3.12 on")
+def test_cprofile_that_starts_and_stops_inside():
+    """Ours do not take the place that it wants."""
+    profilers = Profilers("call", "line")
+    with profilers:
+        helper(1)
+        other = cProfile.Profile()
+        other.enable()
+        helper(2)
+        other.disable()
+        helper(3)
+    assert calls(profilers.read()["call"])["helper"] == 3
+    assert cprofile_calls(other)["helper"] == 1
+
+
 @pytest.mark.skipif(MONITORING, reason="it has a place of its own from 3.12 on")
 @pytest.mark.parametrize("name", ["call", "tracer"])
 def test_cprofile_is_named(name):
@@ -144,18 +159,18 @@ def test_a_place_that_is_taken_away(name):
     tool = sys.monitoring
     profilers = Profilers(name)
     profilers.__enter__()
-    ours = next(i for i in range(6) if tool.get_tool(i) == f"pyprofiler.{name}")
     helper(1)
-    tool.free_tool_id(ours)
-    tool.use_tool_id(ours, "somebody")
-    tool.set_events(ours, tool.events.PY_START)
+    [place] = [i for i in range(6) if tool.get_tool(i) == f"pyprofiler.{name}"]
+    tool.free_tool_id(place)
+    tool.use_tool_id(place, "somebody")
+    tool.set_events(place, tool.events.PY_START)
     profilers.stops()
     try:
-        assert tool.get_tool(ours) == "somebody"
-        assert tool.get_events(ours) == tool.events.PY_START
+        assert tool.get_tool(place) == "somebody"
+        assert tool.get_events(place) == tool.events.PY_START
     finally:
-        tool.set_events(ours, 0)
-        tool.free_tool_id(ours)
+        tool.set_events(place, 0)
+        tool.free_tool_id(place)
     assert any("sys.monitoring" in note for note in profilers.read()[name]["notes"])
 
 
@@ -261,18 +276,3 @@ def test_one_tracemalloc_for_several(order):
     notes = [note for run in runs for note in run.read()["notes"]]
     assert any("for another profiler" in note for note in notes)
     assert not any("stopped tracemalloc" in note for note in notes)
-
-
-@pytest.mark.skipif(not MONITORING, reason="there is no sys.monitoring")
-@pytest.mark.parametrize("name", ["call", "line", "tracer"])
-def test_the_program_may_use_cprofile(name):
-    """The only place that cProfile takes is left to it."""
-    profilers = Profilers(name)
-    other = cProfile.Profile()
-    with profilers:
-        other.enable()
-        helper(1)
-        other.disable()
-    assert any(entry.code == helper.__code__ for entry in other.getstats())
-    recording = profilers.read()[name]
-    assert not any("sys.monitoring" in note for note in recording["notes"])

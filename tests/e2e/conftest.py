@@ -214,6 +214,11 @@ class Project:
             out, err = process.communicate()
             err = (err or b"") + b"\nTHE COMMAND DID NOT END"
         left = processes_with(process.token)
+        # Who was killed cannot wait for his children: they end a moment later.
+        patience = time.monotonic() + (5 if process.returncode < 0 else 0)
+        while left and time.monotonic() < patience:
+            time.sleep(0.01)
+            left = processes_with(process.token)
         survivors = [_command_line(pid) for pid in left]
         for pid in left:
             os.kill(pid, signal.SIGKILL)

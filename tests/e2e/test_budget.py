@@ -173,7 +173,7 @@ def test_a_wrong_clause_is_an_error_of_its_case(each):
 
 
 def test_the_target_must_be_callable(project):
-    project.write("t.py", "from pyprofiler import budget\nbudget(wall_time=1)(3)\n")
+    project.write("t.py", "from pyprofiler import ProfilerCase, budget\nbudget(wall_time=1)(3)\n")
     done = project.run("t.py", "stopwatch")
     assert done.code == 1 and "@budget decorates a profile_* method" in done.out
 

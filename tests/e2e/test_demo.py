@@ -1,6 +1,7 @@
 """`pyprofiler demo`: the profilers on a small program, and on their analysis of it."""
 
 import json
+import os
 import re
 
 import pytest
@@ -55,3 +56,15 @@ def test_folder_that_cannot_be_written(project):
 def test_no_such_interpreter(project):
     done = project.run("pyprofiler", "demo", "--python", "/nowhere/python3")
     assert done.code == 4 and "/nowhere/python3" in done.err
+
+
+def test_reader_that_has_seen_enough(project):
+    """`pyprofiler demo | head`: no traceback, and what is to be written is written."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    process = project.start("pyprofiler", "demo", "--python", project.python, "-o", "out",
+                            stdout=writer)
+    os.close(writer)
+    done = project.finish(process)
+    assert done.code == 0 and done.err == "", done
+    assert list((project.path / "out" / "analysis").iterdir())

@@ -267,7 +267,7 @@ def test_usage_error_of_a_profiler(each, profiler):
 
 
 @pytest.mark.parametrize("profiler, format, who", [
-    ("tracemalloc", "svg", "call, memory-time, callgraph, tracer"),
+    ("tracemalloc", "svg", "call, memory-time, callgraph, tracer, sampling"),
     ("tracemalloc", "chrometrace", "tracer"),
     ("call", "perfetto", "tracer"),
 ])

@@ -49,23 +49,6 @@ def test_import_brings_nothing_with_it(python):
     assert len(added) <= 4
 
 
-def test_import_paths_of_the_predecessor(python):
-    run_python(python, """if True:
-        from pyprofiler.profiler import Profiler, ProfilerCase, ProfilerFactory
-        from pyprofiler.utils import accept_profiler, register_profiler
-        from pyprofiler.utils import skip_case, skip_profiler
-        from pyprofiler.utils.decorator import accept_profiler as other
-        from pyprofiler import (
-            CallGraphProfiler, MemoryProfilerLineByLine, MemoryProfilerTime,
-            PassThroughProfiler, StopWatchProfiler, TraceMallocProfiler,
-            VizTracerProfiler, cProfileProfiler)
-        from pyprofiler import *
-        assert other is accept_profiler
-        assert ProfilerFactory.get("cprofile") is cProfileProfiler
-        assert "stopwatch" in ProfilerFactory.known_profilers()
-    """)
-
-
 def test_unknown_attribute():
     with pytest.raises(AttributeError, match="no_such_thing"):
         pyprofiler.no_such_thing  # noqa: B018
@@ -598,13 +581,6 @@ def test_run_cases_in_process():
     only = _adapter.ReportStream()
     Case(Example(), "profile_waits").runCases(only)
     assert "profile_it" not in only.getvalue()
-
-
-def test_thin_profiler_outside_the_worker():
-    with pytest.raises(RuntimeError, match="pyprofiler-run"):
-        pyprofiler.StopWatchProfiler("ms").start()
-    with pytest.raises(TypeError):
-        pyprofiler.StopWatchProfiler("ms", "too many")
 
 
 def test_stubs_agree_with_the_code():

@@ -145,9 +145,9 @@ ENDS = {
     "atexit": "import atexit\natexit.register(print, 'first')\n"
     "atexit.register(lambda: 1 / 0)\nprint('body')",
     "atexit_exits": "import atexit, sys\natexit.register(lambda: sys.exit(4))",
-    "thread": "import threading, time\n"
-    "def f():\n    time.sleep(0.02)\n    print('thread')\n"
-    "threading.Thread(target=f).start()\nprint('main')",
+    "thread": "import threading, time\nmain = threading.Event()\n"
+    "def f():\n    main.wait()\n    time.sleep(0.02)\n    print('thread')\n"
+    "threading.Thread(target=f).start()\nprint('main')\nmain.set()",
     "thread_raises": "import threading\nt = threading.Thread(target=lambda: 1 / 0, name='t')\n"
     "t.start()\nt.join()",
     "daemon": "import threading\n"

@@ -121,7 +121,7 @@ def test_index_that_is_not(memory, load, index):
 
 def test_index_of_some(memory):
     """The mark is only in one of them: each is reported, in a file too."""
-    done = memory.run("-o", "all.txt", "-k", "load or session", "case.py", "tracemalloc",
+    done = memory.run("-o", "all.txt", "-k", "load or stops", "case.py", "tracemalloc",
                       "--index", "loaded")
     assert done.code == 4 and "--index loaded: no snapshot" in done.err, done
     text = (memory.path / "all.txt").read_text()

@@ -225,10 +225,10 @@ def test_extension_module_is_imported_by_name(venv):
     assert re.search(r"1 .*<string>:2\(twice\)", report)
 
 
-def test_user_scheme(wheel, project, tmp_path):
-    python = next(iter(PYTHONS))
+def test_user_scheme(builder, wheel, project, tmp_path):
     env = environment(PYTHONUSERBASE=str(tmp_path / "base"), PIP_BREAK_SYSTEM_PACKAGES="1")
-    done(python, "-m", "pip", "install", "--no-index", "--user", wheel, env=env)
+    done(builder / "bin/python", "-m", "pip", "--python", next(iter(PYTHONS)), "install",
+         "--no-index", "--user", wheel, env=env)
     check_scheme(tmp_path / "base", project, PYTHONUSERBASE=str(tmp_path / "base"))
 
 

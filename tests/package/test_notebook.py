@@ -85,44 +85,7 @@ def test_completion(profilers):
     assert "--top-k" in _notebook_line.complete(["-r", "x", "call"], profilers)
 
 
-# ---- the flame graph ----
-
-
-def boxes(svg):
-    """{title's first line: (x, width, y)}"""
-    found = {}
-    for group in xml.fromstring(svg).iter(f"{SVG}g"):
-        rect = group.find(f"{SVG}rect")
-        title = group.find(f"{SVG}title").text.split("\n")[0]
-        found[title] = tuple(float(rect.get(k)) for k in ("x", "width", "y"))
-    return found
-
-
-def test_flame_graph_is_as_wide_as_the_amounts():
-    svg = _flame.svg([
-        {"frames": ["a", "b"], "value": 30},
-        {"frames": ["a"], "value": 45},
-        {"frames": ["c"], "value": 25},
-    ], "of a test")
-    found = boxes(svg)
-    assert found["all"][:2] == (0, 1000)
-    assert found["a"][:2] == (0, 750) and found["c"][:2] == (750, 250)
-    assert found["b"][:2] == (0, 300)
-    assert found["all"][2] < found["a"][2] == found["c"][2] < found["b"][2]
-    assert "75.0%, own 45.0%" in svg
-
-
-def test_flame_graph_escapes_names():
-    svg = _flame.svg([{"frames": ["x.py:<module>", "a&b\"'"], "value": 1}], "<&\">")
-    assert set(boxes(svg)) == {"all", "x.py:<module>", "a&b\"'"}
-    assert "<module>" not in svg
-
-
-def test_flame_graph_leaves_out_what_cannot_be_seen():
-    stacks = [{"frames": ["big"], "value": 10**6}, {"frames": ["tiny"], "value": 1}]
-    assert set(boxes(_flame.svg(stacks, ""))) == {"all", "big"}
-    deep = [{"frames": [f"f{i}" for i in range(5000)], "value": 1}]
-    assert 50 < len(boxes(_flame.svg(deep, ""))) < 1000
+# ---- the flame graph as text ----
 
 
 def test_flame_graph_as_text():
@@ -137,10 +100,6 @@ def test_flame_graph_as_text():
     )
     assert _flame.text(stacks, width=16, rows=1).endswith("\n  ... and 2 more rows\n")
     assert _flame.text([]) == ""
-
-
-def test_no_flame_graph_of_nothing():
-    assert _flame.svg([], "") == _flame.svg([{"frames": ["a"], "value": 0}], "") == ""
 
 
 # ---- in IPython ----
@@ -178,7 +137,7 @@ def test_cell(shell, capsys):
     (table,), (flame,), _ = html_of(result)
     assert re.search(r"177/1 .*\(fib\)", table)
     titles = [t.text for t in flame.iter(f"{SVG}title")]
-    assert any(t.split("\n")[0].endswith(":fib") for t in titles)
+    assert any(t.split("\n")[0].endswith("(fib)") for t in titles)
     names = {s["function"] for s in result.sites}
     assert names == {"fib", "<module>"}, "nothing of the profiler's"
 
@@ -187,6 +146,44 @@ def test_cell(shell, capsys):
 def test_semicolon_keeps_the_value_back(shell):
     assert shell.run_cell_magic("profile", "call", "1 + 1;") is None
     assert "__pyprofiler_value__" not in shell.user_ns
+
+
+@needs_ipython
+@pytest.mark.parametrize("cell, value", [
+    ("2 + 1;  # said", None), ("2 + 1  # not at the end;", 3), ("'a;'", "a;"),
+])
+def test_semicolon_is_the_codes(shell, cell, value):
+    assert shell.run_cell_magic("profile", "call", cell) == value
+
+
+FORKS = """\
+import os
+def parent():
+    pid = os.fork()
+    if pid == 0:
+        {leave}
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+parent()
+"""
+
+
+@needs_ipython
+@pytest.mark.parametrize("leave, code", [("os._exit(3)", 3), ("raise SystemExit(4)", 4)])
+def test_fork_leaves_the_cell_to_its_parent(shell, capfd, leave, code):
+    """The child gets its own exception, shows nothing, and removes no cell's file."""
+    here = os.getpid()
+    try:
+        value = shell.run_cell_magic("profile", "line", FORKS.format(leave=leave))
+    except BaseException as e:
+        if os.getpid() == here:
+            raise
+        shell.magics_manager.registry["ProfileMagics"]._cells.remove()  # as at its exit
+        os._exit(e.code if isinstance(e, SystemExit) else 99)
+    assert value == code
+    result = shell.user_ns["_profile"]
+    assert result.status == "ok"
+    assert "os.fork()" in html_of(result)[0][0], "the file of the cell is still there"
+    assert capfd.readouterr().out.count("os.fork()") == 1
 
 
 @needs_ipython

@@ -1,6 +1,7 @@
 """What a PerformanceProfiler tells, against what Python computes from the durations."""
 
 import ast
+import asyncio
 import collections.abc
 import contextlib
 import inspect
@@ -220,20 +221,34 @@ def test_what_has_not_ended_has_own_time_only():
     @p.profile_function
     def outer():
         inner()
-        s = p.get_function_stats("outer")
-        assert s.call_count == 0 and s.total_time == 0 == s.waiting_time
-        assert s.own_time > 0
-        assert s.min_time == s.max_time == s.get_avg_time() == s.get_std_dev() == 0
-        assert s.get_median_time() == s.get_percentile(99) == 0 and s.durations == []
+        assert p.get_function_stats("outer") is None
+        assert list(p.get_all_function_stats()) == ["inner"]
+        assert p.get_summary()["total_functions"] == 1
         tree = p.get_call_tree()
-        assert tree["outer"]["calls"] == 0 and tree["outer"]["children"]["inner"]["calls"] == 1
+        assert tree["outer"]["calls"] == 0 == tree["outer"]["total_time"]
+        assert 0 < tree["outer"]["own_time"] < p.get_summary()["own_time"]
+        assert tree["outer"]["children"]["inner"]["calls"] == 1
         text = p.generate_flame_graph_text()
         assert "outer" in text and "inner" in text
         assert p.get_summary()["total_calls"] == 1
         return p.get_hotspots()
 
-    assert {name: calls for name, _, calls in outer()} == {"inner": 1, "outer": 0}
+    assert [name for name, _, _ in outer()] == ["inner"]
+    assert [name for name, _, _ in p.get_hotspots()] == ["outer", "inner"]
     assert p.get_function_stats("outer").call_count == 1
+
+
+def test_own_time_of_what_runs_is_known_without_another_event():
+    p = native.create_profiler()
+
+    @p.profile_function
+    def alone():
+        sum(range(1000))
+        return p.get_call_tree(), p.generate_flame_graph_text()
+
+    tree, text = alone()
+    assert tree["alone"]["calls"] == 0 and tree["alone"]["own_time"] > 0
+    assert "alone" in text
 
 
 # without calls
@@ -622,3 +637,143 @@ def test_type_stubs_name_what_is_there(nested):
     for node in tree.body:
         if isinstance(node, ast.FunctionDef):
             assert callable(getattr(native, node.name))
+
+
+# ---- own time of single calls ----
+
+
+def own_of(p):
+    return {c.name: c.own_time for c in p.get_all_calls()}
+
+
+def add_up(p):
+    """Own times of calls are those of the pieces, and none exceeds its call."""
+    total = {}
+    for call in p.get_all_calls():
+        assert 0 <= call.own_time <= call.duration
+        total[call.name] = total.get(call.name, 0) + call.own_time
+    for name, stats in p.get_all_function_stats().items():
+        assert close(total[name], stats.own_time), name
+    return total
+
+
+def test_own_time_of_calls_that_recur():
+    p = native.create_profiler()
+
+    @p.profile_function
+    def fib(n):
+        with p.profile_block("inside", n=n):
+            return n if n < 2 else fib(n - 1) + fib(n - 2)
+
+    fib(6)
+    assert len(p.get_all_calls()) == 50
+    add_up(p)
+    whole = p.get_all_calls()[-1]
+    assert whole.call_stack == ("fib",) and whole.own_time < whole.duration / 2
+
+
+def test_own_time_of_calls_on_threads():
+    p = native.create_profiler()
+
+    @p.profile_function
+    def inner():
+        time.sleep(0.001)
+
+    @p.profile_function
+    def outer():
+        inner()
+
+    threads = [threading.Thread(target=outer) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    add_up(p)
+    assert all(c.own_time == c.duration for c in p.get_all_calls() if c.name == "inner")
+
+
+def test_own_time_of_generators_and_coroutines():
+    p = native.create_profiler()
+
+    @p.profile_function
+    def numbers():
+        with p.profile_block("numbers' block"):
+            for i in range(5):
+                yield i
+
+    @p.profile_function
+    async def child():
+        with p.profile_block("child's block"):
+            await asyncio.sleep(0.002)
+            for _ in numbers():
+                await asyncio.sleep(0)
+
+    async def main():
+        await asyncio.gather(*(child() for _ in range(3)))
+
+    asyncio.run(main())
+    total = add_up(p)
+    assert total.keys() == {"numbers", "numbers' block", "child", "child's block"}
+    for call in p.get_all_calls():
+        if "child" in call.name:
+            assert call.own_time < call.duration - 0.001
+
+
+def test_own_time_of_a_block_that_is_left_while_its_generator_waits():
+    p = native.create_profiler()
+    block = p.profile_block("block")
+
+    @p.profile_function
+    def numbers():
+        block.__enter__()
+        time.sleep(0.002)
+        yield
+        yield
+
+    running = numbers()
+    next(running)
+    block.__exit__(None, None, None)
+    next(running)
+    running.close()
+    assert own_of(p)["block"] >= 0.002
+    add_up(p)
+
+
+def test_own_time_after_clear_is_of_since_then():
+    p = native.create_profiler()
+
+    @p.profile_function
+    def numbers():
+        with p.profile_block("block"):
+            time.sleep(0.02)
+            yield
+            yield
+
+    @p.profile_function
+    def waits():
+        time.sleep(0.02)
+        p.clear()
+
+    running = numbers()
+    next(running)
+    waits()
+    next(running, None)
+    next(running, None)
+    assert {c.name for c in p.get_all_calls()} == {"waits", "block", "numbers"}
+    assert max(own_of(p).values()) < 0.02
+    add_up(p)
+
+
+def test_threads_are_counted_without_calls_too():
+    for options in ({"keep_calls": False}, {"max_calls": 1}, {}):
+        p = native.create_profiler(**options)
+        work = p.profile_function(lambda: None, "work")
+        threads = [threading.Thread(target=work) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+            thread.join()
+        assert p.get_summary()["threads"] == 3
+        p.clear()
+        assert p.get_summary()["threads"] == 0
+        work()
+        assert p.get_summary()["threads"] == 1

@@ -678,3 +678,96 @@ def test_files_go_with_the_session(own_folder):
     del session
     gc.collect()
     assert os.listdir(own_folder) == []
+
+
+# ---- what the results are of ----
+
+LINES = CALL.replace(line_profiling=True, call_profiling=False)
+
+
+def hits_of(session):
+    """{(function, line): hits}, lines counted from the first of the block's file."""
+    return {(s["function"], s["line"]): s["hits"] for s in session.results["line"].sites}
+
+
+def body_of(code, filename):
+    """The session that a program makes at module level."""
+    space = {"LINES": LINES, "profile": profile, "__name__": "program"}
+    exec(compile(textwrap.dedent(code), filename, "exec"), space)
+    return space["session"]
+
+
+MODULE = """\
+def twice(x):
+    return 2 * x
+with profile(LINES) as session:
+    value = 0
+    for i in range(3):
+        value += twice(i)
+"""
+
+
+def test_lines_of_the_block_itself():
+    def function():
+        with profile(LINES) as session:
+            for i in range(3):
+                fib(1)
+        return session
+
+    first = function.__code__.co_firstlineno
+    hits = {line - first: n for (name, line), n in hits_of(function()).items()
+            if name.endswith("function")}
+    assert hits.pop(1, 1) == 1  # where the block ends
+    assert hits == {2: 4, 3: 3}
+
+
+@pytest.mark.parametrize("filename", ["a file", "<string>", "/tmp/ipykernel_1/2.py"])
+def test_lines_of_a_block_in_a_module(tmp_path, filename):
+    if filename == "a file":
+        filename = str(tmp_path / "program.py")
+        (tmp_path / "program.py").write_text(MODULE)
+    hits = hits_of(body_of(MODULE, filename))
+    assert hits.pop(("<module>", 3), 1) == 1
+    assert hits == {("twice", 2): 3, ("<module>", 4): 1, ("<module>", 5): 4,
+                    ("<module>", 6): 3}
+
+
+def test_a_path_that_is_no_text():
+    with_bytes = os.fsdecode(b"/tmp/\xff/program.py")
+    session = body_of(MODULE, with_bytes)
+    assert session.conflicts == [] and session.get_completed_profilers() == ["line"]
+    assert "/tmp/\\udcff/program.py::session" in session.case
+    assert session.report().encode()
+
+
+def own_frames(session):
+    package = os.path.dirname(pyprofiler.__file__)
+    return {s["function"] for r in session.results.values() for s in r.sites
+            if s.get("file", "").startswith(package)}
+
+
+def test_nothing_of_ours_is_in_the_results():
+    with profile(EXACT, sampling_profiling=True, sampling_interval=0.0001) as session:
+        fib(15)
+        session.mark("moment")
+    assert own_frames(session) == set()
+
+    @profile(EXACT)
+    def decorated():
+        fib(3)
+
+    decorated()
+    assert own_frames(decorated.session) == set()
+    session = ProfilerSuite.enable_profiling(EXACT)
+    fib(3)
+    ProfilerSuite.disable_profiling()
+    assert own_frames(session) == set()
+
+
+def test_nothing_of_an_inner_session_but_its_making(tmp_path):
+    inner = profile(EXACT, sampling_profiling=True, output_dir=tmp_path / "inner")
+    with profile(EXACT) as outer:
+        with inner:
+            fib(5)
+    assert len(inner.files) == 2
+    assert own_frames(outer) == set() and calls_of(outer)["fib"] == 15

@@ -2,6 +2,7 @@
 
 import copy
 import math
+import os
 import pathlib
 import pickle
 
@@ -78,6 +79,21 @@ def test_it_does_not_change():
         del config.name
     with pytest.raises(AttributeError):
         config.nonsense = 1
+
+
+@pytest.mark.parametrize("fields", [
+    {"name": "a\0b"}, {"name": "\ud800"}, {"output_dir": "a\0b"}, {"output_dir": "\ud800"},
+    {"store": "a\0b"}, {"functions": ["a\0b"]}, {"functions": ["fine", "\ud800"]}],
+    ids=ascii)
+def test_texts_that_no_result_can_have(fields):
+    [name] = fields
+    with pytest.raises(ValueError, match=f"^{name} is "):
+        ProfileConfig(**fields)
+
+
+def test_a_path_of_other_bytes():
+    path = os.fsdecode(b"\xff")
+    assert ProfileConfig(output_dir=path).output_dir == path
 
 
 def test_replace():

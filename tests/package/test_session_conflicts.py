@@ -2,6 +2,7 @@
 
 import cProfile
 import gc
+import pickle
 import sys
 import threading
 import tracemalloc
@@ -76,6 +77,14 @@ def test_when_nothing_can_start_it_is_an_error(held_by_others):
     assert [c.profiler for c in raised.value.conflicts] == ["call"]
 
 
+def test_the_error_of_a_pool(held_by_others):
+    """It comes whole from another process."""
+    with pytest.raises(ConflictError) as raised:
+        profile(CALL).__enter__()
+    copy = pickle.loads(pickle.dumps(raised.value))
+    assert str(copy) == str(raised.value) and copy.conflicts == raised.value.conflicts
+
+
 def test_unless_it_was_said_otherwise(held_by_others):
     with profile(CALL, on_conflict="skip") as session:
         value = fib(5)
@@ -120,6 +129,20 @@ def test_beside_cprofile():
         assert session.conflicts == [] and calls_of(session)["fib"] == 15
     else:
         assert [c.profiler for c in session.conflicts] == ["call"]
+
+
+def test_cprofile_that_starts_inside():
+    """From 3.12 on it finds its place free; on 3.11 it replaces our hook."""
+    with profile(EXACT) as session:
+        fib(4)
+        other = cProfile.Profile()
+        other.enable()
+        fib(5)
+        other.disable()
+    stats = {entry.code.co_name: entry.callcount for entry in other.getstats()
+             if hasattr(entry.code, "co_name")}
+    assert stats["fib"] == 15 and session.status == "ok"
+    assert calls_of(session)["fib"] == 9 + 15
 
 
 def test_beside_a_trace_function():

@@ -13,6 +13,7 @@
 #include "bisection.h"
 #include "history.h"
 #include "history_report.h"
+#include "shell.h"
 #include "store.h"
 
 #define N 12

@@ -6,6 +6,7 @@ struct block {
     PyObject *name;                              /* strong, an exact str */
     PyObject *metadata;                          /* strong; NULL: none */
     uint64_t start;
+    uint64_t own; /* see prf_block_set_own */
     uint32_t node;
     enum { BLOCK_NEW, BLOCK_UNSEEN, BLOCK_OPEN, BLOCK_LEFT } state;
 };
@@ -22,6 +23,7 @@ prf_block_new(struct prf_profiler *p, PyObject *name, PyObject *metadata)
     b->profiler = (struct prf_profiler *)Py_NewRef(p);
     b->name = Py_NewRef(name);
     b->metadata = Py_XNewRef(metadata);
+    b->own = 0;
     b->state = BLOCK_NEW;
     PyObject_GC_Track(b);
     return (PyObject *)b;
@@ -31,6 +33,18 @@ bool
 prf_block_is_left(PyObject *block)
 {
     return ((struct block *)block)->state == BLOCK_LEFT;
+}
+
+void
+prf_block_set_own(PyObject *block, uint64_t own)
+{
+    ((struct block *)block)->own = own;
+}
+
+uint64_t
+prf_block_own(PyObject *block)
+{
+    return ((struct block *)block)->own;
 }
 
 static PyObject *

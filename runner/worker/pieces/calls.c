@@ -142,6 +142,14 @@ calls_get_duration(PyObject *self, void *closure)
 }
 
 static PyObject *
+calls_get_own(PyObject *self, void *closure)
+{
+    (void)closure;
+    const struct prf_piece_call *call = calls_of((struct calls_call *)self);
+    return PyFloat_FromDouble(prf_pieces_seconds((double)call->own));
+}
+
+static PyObject *
 calls_get_stack(PyObject *self, void *closure)
 {
     (void)closure;
@@ -255,6 +263,10 @@ static PyGetSetDef calls_getset[] = {
      NULL},
     {"duration", calls_get_duration, NULL,
      "Seconds from its start to its end, waiting included.", NULL},
+    {"own_time", calls_get_own, NULL,
+     "Seconds of these in which it was what its thread ran: not what it called, and "
+     "not while it was suspended.",
+     NULL},
     {"call_stack", calls_get_stack, NULL,
      "Tuple of the names of the pieces it ran in, the outermost first; the last one is "
      "its own.",

@@ -222,6 +222,7 @@ export_put_call(struct export *e, uint64_t index)
     export_seconds(e,
                    ", \"end_time\": ", prf_pieces_moment(call->start + call->duration));
     export_seconds(e, ", \"duration\": ", prf_pieces_seconds((double)call->duration));
+    export_seconds(e, ", \"own_time\": ", prf_pieces_seconds((double)call->own));
     export_uint(e, ", \"thread_id\": ",
                 call->thread < e->s.n_threads ? e->s.threads[call->thread] : 0);
     if (metadata != NULL) {

@@ -181,7 +181,7 @@ prf_pieces_summarize(const struct prf_view *s, struct prf_pieces_summary *sum)
     double elapsed = s->ended > s->began ? (double)(s->ended - s->began) : 0;
     *sum = (struct prf_pieces_summary){
         .n_functions = s->n_called,
-        .n_threads = s->n_threads,
+        .n_threads = s->n_callers,
         .n_calls = sums.n_calls,
         .n_kept = s->n_calls,
         .n_lost = s->n_lost,

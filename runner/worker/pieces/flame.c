@@ -212,9 +212,9 @@ flame_put_bars(struct flame *f)
     const struct prf_view *s = f->s;
     FILE *out = f->page->out;
     size_t room = f->width > FLAME_NAME + 32 ? f->width - FLAME_NAME - 24 : 8;
-    size_t n = s->n_called < FLAME_BARS ? s->n_called : FLAME_BARS;
+    size_t n = s->n_order < FLAME_BARS ? s->n_order : FLAME_BARS;
     char calls[32];
-    qsort_r(s->order, s->n_called, sizeof *s->order, flame_busier, s->pieces);
+    qsort_r(s->order, s->n_order, sizeof *s->order, flame_busier, s->pieces);
     fputs("\nOwn time\n", out);
     for (size_t i = 0; i < n; i++) {
         const struct prf_view_piece *piece = &s->pieces[s->order[i]];
@@ -226,8 +226,8 @@ flame_put_bars(struct flame *f)
         fprintf(out, " %5.1f%% (%s)\n", percent,
                 prf_page_calls(piece->n_calls, calls, sizeof calls));
     }
-    if (n < s->n_called) {
-        fprintf(out, "and %zu more\n", s->n_called - n);
+    if (n < s->n_order) {
+        fprintf(out, "and %zu more\n", s->n_order - n);
     }
 }
 

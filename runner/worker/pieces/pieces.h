@@ -20,9 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Durations in steps of 1 %, for quantiles in bounded memory: a bucket holds those in
-   [1.02^i, 1.02^(i+1)) ns, its middle is within 1 % of all of them. */
-#define PRF_PIECE_BUCKETS 1536u /* up to 1.6e13 ns, four and a half hours */
+#include "quantiles.h"
 
 #define PRF_PIECE_NONE UINT32_MAX /* no piece, no node */
 
@@ -49,6 +47,7 @@ struct prf_piece_node {
 struct prf_piece_call {
     uint64_t start; /* ticks */
     uint64_t duration;
+    uint64_t own; /* of the duration, see above */
     uint32_t node;
     uint32_t thread; /* index in threads */
 };
@@ -71,6 +70,7 @@ struct prf_pieces {
     PyObject *metadata;  /* strong: dict of call index (int) to dict, or NULL */
     uint64_t n_recorded; /* calls that ended since the last clear, kept or not */
     uint64_t n_lost;     /* calls for which there was no memory */
+    uint32_t n_callers;  /* threads on which calls ended since then */
     uint64_t max_calls;  /* kept at most, the newest are dropped; 0: no limit */
     bool keep_calls;
     uint64_t began; /* ticks: of the first call since the last clear; 0: none */

@@ -345,7 +345,7 @@ static PyTypeObject profiler_type = {
     .tp_doc = PyDoc_STR(
         "PerformanceProfiler(enabled=True, *, keep_calls=True, max_calls=None)\n--\n\n"
         "Times functions and blocks of a program, in all threads and tasks.\n\n"
-        "Each call that ended is kept, 24 bytes; the newest are dropped when there are "
+        "Each call that ended is kept, 32 bytes; the newest are dropped when there are "
         "max_calls.\nkeep_calls=False keeps statistics only, in bounded memory."),
     .tp_basicsize = sizeof(struct prf_profiler),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,

@@ -2,9 +2,8 @@
 #include "quantiles.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
-
-#include "pieces.h"
 
 #define QUANTILES_FEW 64u /* up to so many are sorted by insertion */
 

@@ -243,8 +243,8 @@ record_next_call(struct prf_profiler *p)
 }
 
 static void
-record_keep(struct prf_profiler *p, struct prf_strand *s, uint32_t node, uint64_t start,
-            uint64_t duration)
+record_keep(struct prf_profiler *p, struct prf_strand *s,
+            const struct prf_piece_call *ended)
 {
     if (p->pieces.max_calls != 0 && p->pieces.n_calls >= p->pieces.max_calls) {
         return;
@@ -257,7 +257,8 @@ record_keep(struct prf_profiler *p, struct prf_strand *s, uint32_t node, uint64_
         p->pieces.n_lost++;
         return;
     }
-    *call = (struct prf_piece_call){start, duration, node, s->thread};
+    *call = *ended;
+    call->thread = s->thread;
     p->pieces.n_calls++;
 }
 
@@ -290,14 +291,13 @@ record_statistics(struct prf_piece *piece, uint64_t start, uint64_t duration)
 }
 
 void
-prf_record_call(struct prf_profiler *p, struct prf_strand *s, uint32_t id,
-                uint64_t start, uint64_t end)
+prf_record_call(struct prf_profiler *p, struct prf_strand *s,
+                const struct prf_ended *call)
 {
-    if (start < p->cleared) {
-        start = p->cleared;
-    }
+    uint64_t start = call->start < p->cleared ? p->cleared : call->start;
+    uint64_t end = call->end;
     uint64_t duration = end > start ? end - start : 0; /* another processor's counter */
-    struct prf_piece_node *node = &p->pieces.nodes[id];
+    struct prf_piece_node *node = &p->pieces.nodes[call->node];
     struct prf_piece *piece = &p->pieces.pieces[node->piece];
     node->n_calls++;
     node->total += duration;
@@ -308,8 +308,17 @@ prf_record_call(struct prf_profiler *p, struct prf_strand *s, uint32_t id,
     if (end > p->pieces.ended) {
         p->pieces.ended = end;
     }
+    if (!s->counted) {
+        s->counted = true;
+        p->pieces.n_callers++;
+    }
     if (p->pieces.keep_calls) {
-        record_keep(p, s, id, start, duration);
+        record_keep(p, s,
+                    &(struct prf_piece_call){
+                        .start = start,
+                        .duration = duration,
+                        .own = call->own < duration ? call->own : duration,
+                        .node = call->node});
     } else {
         record_bucket(p, piece, duration);
     }
@@ -382,6 +391,17 @@ record_is_busy(const struct prf_profiler *p)
     return busy;
 }
 
+static void
+record_zero_entries(struct prf_strand *s)
+{
+    for (uint32_t i = 0; i <= s->top; i++) {
+        s->entries[i].own = 0;
+    }
+    for (uint32_t i = 0; i < s->n_parked; i++) {
+        s->parked[i].own = 0;
+    }
+}
+
 /* What runs keeps its node. */
 static void
 record_zero(struct prf_profiler *p)
@@ -427,12 +447,15 @@ prf_record_clear(struct prf_profiler *p)
         record_forget(p);
     }
     p->pieces.n_threads = 0;
+    p->pieces.n_callers = 0;
     p->pieces.n_recorded = p->pieces.n_lost = 0;
     p->pieces.began = p->pieces.ended = 0;
     p->cleared = prf_now();
     for (struct prf_strand *s = p->strands; s != NULL; s = s->next) {
         s->thread = PRF_PIECE_NONE;
+        s->counted = false;
         s->newest = p->cleared;
+        record_zero_entries(s);
     }
     Py_XDECREF(metadata); /* code may run */
 }

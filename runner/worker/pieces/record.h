@@ -20,6 +20,7 @@
 
 struct prf_entry {
     uint64_t start;
+    uint64_t own;      /* ticks in which it was on top, until the newest event */
     uint64_t serial;   /* of its strand; what is on the C stack finds it by that */
     PyObject *block;   /* strong; NULL: a function or a resumption */
     PyObject *context; /* compared only */
@@ -38,6 +39,7 @@ struct prf_strand {
     struct prf_entry *parked; /* in the order in which they were entered */
     uint32_t n_parked, n_parked_room;
     uint32_t thread; /* index in threads, PRF_PIECE_NONE before its first kept call */
+    bool counted;    /* in n_callers */
     unsigned long ident;
     uintptr_t stack_floor; /* 0: not deep enough to ask for it */
     struct prf_strand *next;
@@ -97,9 +99,17 @@ bool prf_record_grow(struct prf_strand *s);
 void prf_record_leave_slow(struct prf_profiler *p, const struct prf_mark *mark,
                            uint64_t now);
 
-/* Adds a call that lasted from start to end. */
-void prf_record_call(struct prf_profiler *p, struct prf_strand *s, uint32_t node,
-                     uint64_t start, uint64_t end);
+struct prf_ended {
+    uint64_t start, end, own; /* ticks */
+    uint32_t node;
+};
+
+/* Adds a call, on the strand on which it ended. */
+void prf_record_call(struct prf_profiler *p, struct prf_strand *s,
+                     const struct prf_ended *call);
+
+/* Up to now on this thread, for who reads. */
+void prf_record_catch_up(struct prf_profiler *p);
 
 /* Drops entries on top that have ended before those above them. Code may run. */
 void prf_record_settle(struct prf_strand *s);
@@ -110,7 +120,9 @@ void prf_record_free_strands(struct prf_profiler *p);
 static inline void
 prf_record_charge(struct prf_profiler *p, struct prf_strand *s, uint64_t now)
 {
-    p->pieces.nodes[s->entries[s->top].node].own += now - s->newest;
+    struct prf_entry *e = &s->entries[s->top];
+    p->pieces.nodes[e->node].own += now - s->newest;
+    e->own += now - s->newest;
     s->newest = now;
 }
 
@@ -159,6 +171,7 @@ prf_record_push(struct prf_profiler *p, struct prf_strand *s, uint32_t node,
     };
     uint64_t now = prf_now();
     *own += now - s->newest;
+    parent->own += now - s->newest;
     s->newest = now;
     e->start = now;
     return true;
@@ -199,7 +212,7 @@ prf_record_leave(struct prf_profiler *p, const struct prf_mark *mark)
     }
     prf_record_charge(p, s, now);
     s->top--;
-    prf_record_call(p, s, e->node, e->start, now);
+    prf_record_call(p, s, &(struct prf_ended){e->start, now, e->own, e->node});
 }
 
 /* ---- C stack: a Python call through us takes some, without us it may take none ----
@@ -251,7 +264,9 @@ prf_record_call_end(const struct prf_mark *mark)
 struct prf_activity {
     struct prf_piece_ref ref;
     uint64_t start; /* of the first resumption; 0: not begun, or begun unseen */
-    uint32_t node;  /* of all of them */
+    uint64_t own;     /* ticks of all of them that were left */
+    uint64_t cleared; /* of the profiler, when own and saved were right */
+    uint32_t node;    /* of all of them */
     bool begun, ended;
     struct prf_entry *saved; /* blocks that are open in it while it is suspended */
     uint32_t n_saved;
@@ -273,6 +288,10 @@ bool prf_record_enter_block(struct prf_profiler *p, PyObject *name, PyObject *bl
 void prf_record_leave_block(struct prf_profiler *p, PyObject *block, uint64_t start,
                             uint32_t node, PyObject *metadata);
 bool prf_block_is_left(PyObject *block);
+
+/* What it has when it is left while what it is in is suspended. */
+void prf_block_set_own(PyObject *block, uint64_t own);
+uint64_t prf_block_own(PyObject *block);
 
 /* ---- the types ---- */
 

@@ -91,15 +91,9 @@ stats_take(PyObject *profiler, struct prf_view *s, struct prf_piece_durations *d
     return 0;
 }
 
-/* What has begun but not ended yet has its own time: it is found by its whole name. */
 static uint32_t
 stats_find(PyObject *profiler, const struct prf_view *s, PyObject *name)
 {
-    for (uint32_t i = 0; i < s->n_called; i++) {
-        if (PyUnicode_Compare(s->pieces[s->order[i]].name, name) == 0) {
-            return s->order[i];
-        }
-    }
     uint32_t piece = prf_pieces_find(prf_pieces_of(profiler), name);
     return piece < s->n_pieces ? piece : PRF_PIECE_NONE;
 }

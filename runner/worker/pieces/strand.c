@@ -278,8 +278,6 @@ prf_record_strand_slow(struct prf_profiler *p, PyThreadState *tstate)
     return s;
 }
 
-/* ---- leaving, in whatever order ---- */
-
 /* Up to date with the thread's context and the clock. */
 static void
 strand_arrive(struct prf_profiler *p, struct prf_strand *s, uint64_t now)
@@ -291,6 +289,21 @@ strand_arrive(struct prf_profiler *p, struct prf_strand *s, uint64_t now)
         prf_record_charge(p, s, now);
     }
 }
+
+void
+prf_record_catch_up(struct prf_profiler *p)
+{
+    PyThreadState *tstate = prf_thread_state();
+    struct prf_strand *s = p->strands;
+    while (s != NULL && !strand_is_of(s, tstate)) {
+        s = s->next;
+    }
+    if (s != NULL) {
+        strand_arrive(p, s, prf_now());
+    }
+}
+
+/* ---- leaving, in whatever order ---- */
 
 static void
 strand_remove_entry(struct prf_strand *s, uint32_t at)
@@ -342,7 +355,8 @@ prf_record_leave_slow(struct prf_profiler *p, const struct prf_mark *mark, uint6
     struct prf_entry e;
     strand_arrive(p, mark->strand, now);
     if (strand_take(mark->strand, mark->serial, NULL, &e)) {
-        prf_record_call(p, mark->strand, e.node, e.start, now);
+        prf_record_call(p, mark->strand,
+                        &(struct prf_ended){e.start, now, e.own, e.node});
     }
 }
 
@@ -402,7 +416,7 @@ prf_record_leave_block(struct prf_profiler *p, PyObject *block, uint64_t start,
                        uint32_t node, PyObject *metadata)
 {
     uint64_t now = prf_now();
-    struct prf_entry e = {.block = NULL};
+    struct prf_entry e = {.block = NULL, .own = prf_block_own(block)};
     struct prf_strand *s = prf_record_strand(p);
     if (s == NULL) {
         p->pieces.n_lost++;
@@ -417,7 +431,7 @@ prf_record_leave_block(struct prf_profiler *p, PyObject *block, uint64_t start,
         strand_take_anywhere(p, block, now, &e);
     }
     uint64_t n_before = p->pieces.n_calls;
-    prf_record_call(p, s, node, start, now);
+    prf_record_call(p, s, &(struct prf_ended){start, now, e.own, node});
     if (metadata != NULL && p->pieces.n_calls != n_before) {
         strand_keep_metadata(p, metadata);
     }
@@ -427,16 +441,20 @@ prf_record_leave_block(struct prf_profiler *p, PyObject *block, uint64_t start,
 /* ---- generators and coroutines ---- */
 
 static void
-strand_reattach(struct prf_strand *s, struct prf_activity *a)
+strand_reattach(struct prf_profiler *p, struct prf_strand *s, struct prf_activity *a)
 {
     uint32_t n_saved = a->n_saved;
+    bool forget = a->cleared != p->cleared;
     a->n_saved = 0;
+    a->own = forget ? 0 : a->own;
+    a->cleared = p->cleared;
     for (uint32_t i = 0; i < n_saved; i++) {
         PyObject *block = a->saved[i].block;
         bool open = !prf_block_is_left(block);
         if (open && (s->top + 1 < s->n_room || prf_record_grow(s))) {
             s->entries[++s->top] = a->saved[i];
             s->entries[s->top].context = prf_context(s->tstate);
+            s->entries[s->top].own = forget ? 0 : a->saved[i].own;
         } else {
             Py_DECREF(block); /* no code runs: whoever leaves it holds it, too */
         }
@@ -468,7 +486,7 @@ prf_activity_resume(struct prf_profiler *p, struct prf_activity *a,
         a->start = s->entries[s->top].start;
         p->n_suspended++;
     }
-    strand_reattach(s, a);
+    strand_reattach(p, s, a);
 }
 
 /* What is open above `at` goes with the activity; false: no memory, it stays. */
@@ -486,6 +504,7 @@ strand_detach(struct prf_strand *s, uint32_t at, struct prf_activity *a)
     a->saved = saved;
     for (uint32_t i = at + 1; i <= s->top; i++) {
         if (s->entries[i].block != NULL) {
+            prf_block_set_own(s->entries[i].block, s->entries[i].own);
             a->saved[a->n_saved++] = s->entries[i];
         }
     }
@@ -499,7 +518,7 @@ activity_end(struct prf_profiler *p, struct prf_activity *a, struct prf_strand *
 {
     a->ended = true;
     p->n_suspended--;
-    prf_record_call(p, s, a->node, a->start, now);
+    prf_record_call(p, s, &(struct prf_ended){a->start, now, a->own, a->node});
 }
 
 void
@@ -515,7 +534,10 @@ prf_activity_suspend(struct prf_profiler *p, struct prf_activity *a,
             s->entries[mark->at].serial == mark->serial) {
             strand_detach(s, mark->at, a);
         }
-        strand_take(s, mark->serial, NULL, &e);
+        if (strand_take(s, mark->serial, NULL, &e)) {
+            a->own = (a->cleared == p->cleared ? a->own : 0) + e.own;
+            a->cleared = p->cleared;
+        }
     }
     if (ended && a->begun && !a->ended) {
         s = s != NULL ? s : prf_record_strand(p);

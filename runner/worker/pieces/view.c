@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "record.h"
+
 static int
 view_copy_pieces(const struct prf_pieces *p, bool buckets, struct prf_view *s)
 {
@@ -84,6 +86,9 @@ view_earlier(const void *a, const void *b, void *context)
 {
     const struct prf_view_piece *pieces = context;
     uint32_t i = *(const uint32_t *)a, k = *(const uint32_t *)b;
+    if ((pieces[i].n_calls == 0) != (pieces[k].n_calls == 0)) {
+        return pieces[i].n_calls == 0 ? 1 : -1;
+    }
     if (pieces[i].first != pieces[k].first) {
         return pieces[i].first < pieces[k].first ? -1 : 1;
     }
@@ -95,10 +100,11 @@ view_put_in_order(struct prf_view *s)
 {
     for (uint32_t i = 0; i < s->n_pieces; i++) {
         if (s->pieces[i].n_calls > 0 || s->pieces[i].own > 0) {
-            s->order[s->n_called++] = i;
+            s->order[s->n_order++] = i;
+            s->n_called += s->pieces[i].n_calls > 0;
         }
     }
-    qsort_r(s->order, s->n_called, sizeof *s->order, view_earlier, s->pieces);
+    qsort_r(s->order, s->n_order, sizeof *s->order, view_earlier, s->pieces);
 }
 
 static int
@@ -124,6 +130,7 @@ prf_view_take(PyObject *profiler, unsigned parts, struct prf_view *s)
     if (p == NULL) {
         return -1;
     }
+    prf_record_catch_up((struct prf_profiler *)profiler);
     if (view_allocate(p, parts, s) < 0 ||
         view_copy_pieces(p, parts & PRF_VIEW_BUCKETS, s) < 0) {
         prf_view_release(s);
@@ -138,6 +145,7 @@ prf_view_take(PyObject *profiler, unsigned parts, struct prf_view *s)
         view_copy_calls(p, s);
     }
     s->n_threads = p->n_threads;
+    s->n_callers = p->n_callers;
     s->n_calls = p->n_calls;
     s->n_recorded = p->n_recorded;
     s->n_lost = p->n_lost;

@@ -37,8 +37,11 @@ struct prf_view {
     uint32_t n_threads;
     struct prf_piece_call *calls; /* NULL when not asked for */
     uint64_t n_calls;             /* kept, in `calls` or not */
-    uint32_t *order;              /* pieces that were called, by their first call */
-    uint32_t n_called;
+    uint32_t n_callers;           /* threads on which calls ended */
+    uint32_t *order;   /* pieces with calls that ended, by their first call, and after
+                          them those that have own time only: they run */
+    uint32_t n_called; /* of the former */
+    uint32_t n_order;  /* of both */
     uint64_t n_recorded, n_lost;
     uint64_t began, ended;
     bool keep_calls;

@@ -36,20 +36,28 @@ class _Field:
 
 
 def _text(value):
-    if value is None or value.strip():
+    if value is None:
         return value
-    raise ValueError
+    value.encode()  # UnicodeEncodeError is a ValueError
+    if "\0" in value or not value.strip():
+        raise ValueError
+    return value
 
 
 def _path(value):
     if value is None or isinstance(value, bool):
         return value
-    return _text(os.fspath(value) if isinstance(os.fspath(value), str) else "")
+    path = os.fspath(value)
+    if not isinstance(path, str) or "\0" in os.fsdecode(os.fsencode(path)):
+        raise ValueError
+    if not path.strip():
+        raise ValueError
+    return path
 
 
 def _texts(value):
-    if all(isinstance(text, str) and text.strip() for text in value):
-        return tuple(value)
+    if all(isinstance(text, str) for text in value):
+        return tuple(_text(text) for text in value)
     raise ValueError
 
 

@@ -12,11 +12,13 @@ import json
 import linecache
 import os
 import tempfile
+import tokenize
 from base64 import b64encode
 from contextlib import suppress
 from functools import partial
 from html import escape
 from inspect import CO_COROUTINE
+from io import StringIO
 from traceback import format_exception_only
 from types import FunctionType
 
@@ -24,7 +26,7 @@ from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 from IPython.display import display
 
-from pyprofiler import _flame, _native
+from pyprofiler import _native
 from pyprofiler._notebook_line import HELP, Request, Wrong, complete, list_profilers, split
 from pyprofiler._results import ProfilerResult
 
@@ -55,15 +57,15 @@ class CellResult(ProfilerResult):
     def _repr_html_(self):
         parts = [
             "<div class='pyprofiler' style='overflow-x:auto'>",
-            f"<pre style='line-height:1.25;max-height:30em;overflow:auto'>{escape(self.report())}</pre>",
+            f"<pre style='font-family:monospace;line-height:1.25;max-height:30em;overflow:auto'>{escape(self.report())}</pre>",
         ]
         return "\n".join([*parts, *self._pictures(), "</div>"])
 
     def flame_graph(self):
         """SVG text, "" when the result has no stacks."""
-        if self.profiler == "callgraph":
+        if self.profiler == "callgraph" or "flamegraph" not in self.formats():
             return ""
-        return _flame.svg(self.stacks, f"flame graph of {self.name}")
+        return self.export("flamegraph").decode()
 
     def _pictures(self):
         """HTML: the flame graph, curves over time, the graph of `callgraph`."""
@@ -93,6 +95,7 @@ class _Cells:
     def __init__(self):
         self._written = []
         self._folder = None
+        self._pid = os.getpid()
         atexit.register(self.remove)
 
     def name(self, shell, text, raw):
@@ -119,6 +122,8 @@ class _Cells:
             self._written.append(name)
 
     def remove(self):
+        if os.getpid() != self._pid:
+            return  # a fork's end: the notebook goes on
         for path in [*self._written, *filter(None, [self._folder])]:
             with suppress(OSError):
                 os.rmdir(path) if path == self._folder else os.unlink(path)
@@ -134,6 +139,16 @@ def _compile(tree, name, shell):
         ast.fix_missing_locations(tree)
     flags = shell.compile.flags | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
     return compile(tree, name, "exec", flags, dont_inherit=True)
+
+
+def _is_quiet(source):
+    """Whether its last token is a semicolon, as IPython asks it."""
+    blank = (
+        tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.DEDENT, tokenize.ENDMARKER,
+    )
+    tokens = tokenize.generate_tokens(StringIO(source).readline)
+    said = [token.string for token in tokens if token.type not in blank]
+    return said[-1:] == [";"]
 
 
 def _loop_runs():
@@ -183,6 +198,7 @@ class ProfileMagics(Magics):
         body = FunctionType(code, self.shell.user_ns)  # its frame alone is measured
         if code.co_flags & CO_COROUTINE:
             body = self._awaiting(body)
+        pid = os.getpid()
         case = f"In[{self.shell.displayhook.prompt_count}]"
         try:
             session = _native.load().Session(
@@ -201,12 +217,13 @@ class ProfileMagics(Magics):
             outcome = ("failed", "".join(format_exception_only(e)).strip(), None)
             raise
         finally:
-            session.finish(*outcome)
             value = self.shell.user_ns.pop(_VALUE, None)
-            result = CellResult(request.profiler["name"], session, request.options)
-            self.shell.user_ns[request.variable] = result
-            display(result)
-        return None if text.rstrip().endswith(";") else value
+            if os.getpid() == pid:  # else a fork of the cell: nothing of this is its own
+                session.finish(*outcome)
+                result = CellResult(request.profiler["name"], session, request.options)
+                self.shell.user_ns[request.variable] = result
+                display(result)
+        return None if _is_quiet(source) else value
 
     def _awaiting(self, function):
         """A notebook's loop runs already, and nothing may wait for it in here."""

@@ -144,6 +144,9 @@ class ConflictError(RuntimeError):
             + "; ".join(f"{c.profiler}: {c.reason}" for c in self.conflicts)
         )
 
+    def __reduce__(self):  # pools of processes pickle what their work raises
+        return type(self), (self.conflicts,)
+
 
 def holder_of(reason):
     """Who the text of a refusal names, or None."""

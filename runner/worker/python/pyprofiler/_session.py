@@ -28,15 +28,15 @@ _PROFILERS = {
     "call": ("call_profiling", "call"),
 }
 
-# What can be drawn of a profiler: formats, and "flame" of those that have stacks.
+# What can be drawn of a profiler, when the result has what the format needs.
 _PICTURES = {
     "memory": ("svg", "html"),
-    "sampling": ("flame", "html", "speedscope"),
+    "sampling": ("flamegraph", "html", "speedscope"),
     "line": ("html", "markdown"),
-    "call": ("flame", "svg", "html", "speedscope"),
+    "call": ("flamegraph", "svg", "html", "speedscope"),
 }
 _ENDINGS = {
-    "flame": ".flame.svg",
+    "flamegraph": ".flame.svg",
     "html": ".html",
     "json": ".json",
     "markdown": ".md",
@@ -79,9 +79,10 @@ class _Place:
 
     def __init__(self, path, line, name, code=None):
         self.file = path if os.path.isfile(path) else None
+        self.source = _utf8(path)  # what its code calls it: a cell has a name, no file
         self.line = line
         self.hash = None
-        self.case = f"{self.file or path.strip('<>') or 'session'}::{name}"
+        self.case = _utf8(f"{self.file or path.strip('<>') or 'session'}::{name}")
         try:
             self.root = os.getcwd()
         except OSError:  # it was deleted
@@ -111,6 +112,11 @@ class _Place:
         return cls(path, code.co_firstlineno, name or qualname, code)
 
 
+def _utf8(text):
+    """A name or path, which may be of other bytes, as results can have it."""
+    return text.replace("\0", "\\0").encode(errors="backslashreplace").decode()
+
+
 def _is_between(path):
     return path.startswith(_PACKAGE) or os.path.basename(path) == "contextlib.py"
 
@@ -126,12 +132,6 @@ def _absolute(path, namespace):
 
 def _draw(result, format):
     """Bytes; None: there is nothing to draw, as of a block that called nothing."""
-    if format == "flame":
-        from pyprofiler import _flame
-
-        stacks = result.stacks
-        title = f"flame graph of {result.name}"
-        return _flame.svg(stacks, title).encode() if stacks else None
     if format not in result.formats():
         return None
     try:
@@ -181,7 +181,7 @@ class ProfileSession(_Region):
             try:
                 sessions.append(
                     native.Session(
-                        profiler, options, self._place.case, self._place.file or ""
+                        profiler, options, self._place.case, self._place.source
                     )
                 )
             except ValueError as e:  # this build lacks it

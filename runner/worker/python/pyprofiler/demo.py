@@ -11,7 +11,8 @@ from pyprofiler import ConflictError, ProfileConfig, ProfileSession, _flame
 from pyprofiler._session import _Place
 
 _ROWS = 12  # of each table
-_TEXT = ("text", "json", "csv", "collapsed")  # written by the analysis, when they can be
+# Written by the analysis, when they can be.
+_FORMATS = ("text", "json", "csv", "collapsed", "flamegraph")
 
 _WORDS = "the quick brown fox jumps over the lazy dog while seven wizards".split()
 
@@ -64,8 +65,7 @@ def analyse(session):
     for name, result in session.results.items():
         found[name] = {
             "figures": figures(result),
-            "written": {f: len(result.export(f)) for f in _TEXT if f in result.formats()},
-            "picture": len(_flame.svg(result.stacks, name)),
+            "written": {f: len(result.export(f)) for f in _FORMATS if f in result.formats()},
         }
     return found
 
@@ -113,8 +113,12 @@ def main(words=None):
     except ConflictError as e:
         print(f"pyprofiler: {e}", file=sys.stderr)
         return 1
-    _show("A small program", inner)
-    _show("The analysis of what was measured of it", outer)
+    try:
+        _show("A small program", inner)
+        _show("The analysis of what was measured of it", outer)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `| head` has seen enough; nor can what is left be said
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if words:
         try:
             inner.save(os.path.join(words[0], "program"))
