@@ -389,18 +389,6 @@ run_exit_code(const struct prf_running *r)
     return r->n_selected == 0 ? PRF_EXIT_NOTHING : PRF_EXIT_OK;
 }
 
-/* Was a whole file named that has no cases, and no code that would make it a script? */
-static bool
-run_has_other_files(const struct prf_running *r)
-{
-    for (size_t i = 0; r->options.keyword == NULL && i < r->targets.n; i++) {
-        if (prf_target_may_be_script(&r->targets.items[i])) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* --- the run itself -------------------------------------------------------------- */
 
 /* The output is checked before anything runs: an hour's results must have a place. */
@@ -430,6 +418,18 @@ run_prepare_output(struct prf_running *r, struct prf_error *err)
     bool live = isatty(STDERR_FILENO) && (term == NULL || strcmp(term, "dumb") != 0);
     prf_progress_init(&r->progress, quiet ? NULL : stderr, live, style.width);
     return rc;
+}
+
+/* Was a whole file named that has no cases, and no code that would make it a script? */
+static bool
+run_has_other_files(const struct prf_running *r)
+{
+    for (size_t i = 0; r->options.keyword == NULL && i < r->targets.n; i++) {
+        if (prf_target_may_be_script(&r->targets.items[i])) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static int
