@@ -242,10 +242,11 @@ class C(ProfilerCase):
     pass
 for i in range(53):
     setattr(C, f"profile_{i:02}", lambda self, i=i: work(
-        5000 + FACTOR * 100 if i < 3 else FACTOR * 1000))
+        100_000 + FACTOR * 2000 if i < 3 else FACTOR * 20_000))
 """
-    for factor in 1, 100:
-        # the first three become slower too, but by less
+    for factor in 1, 30:
+        # The first three become slower too, but by less; all take long enough for a slice
+        # of the scheduler's not to matter.
         project.write("cases/c.py", case.replace("FACTOR", str(factor)))
         project.commit(f"factor {factor}")
         assert project.run("-q", "cases", "call").code == 0
