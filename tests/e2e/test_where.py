@@ -1,5 +1,6 @@
 """Where the cost changed: a repository with known edits, and the pictures of them."""
 import json
+import math
 import os
 import re
 import shutil
@@ -242,18 +243,18 @@ class C(ProfilerCase):
     pass
 for i in range(53):
     setattr(C, f"profile_{i:02}", lambda self, i=i: work(
-        100_000 + FACTOR * 2000 if i < 3 else FACTOR * 20_000))
+        40_000 + FACTOR * 8_000 if i < 3 else FACTOR * 12_000))
 """
     for factor in 1, 30:
-        # The first three become slower too, but by less; all take long enough for a slice
-        # of the scheduler's not to matter.
+        # The first three become slower too, but by less; how much of it the machine adds
+        # is not ours to say.
         project.write("cases/c.py", case.replace("FACTOR", str(factor)))
         project.commit(f"factor {factor}")
         assert project.run("-q", "cases", "call").code == 0
     done = compare(project, "--format", "json", code=6)
     assert "where is told of the 50 largest of 53 changes" in done.err
-    without = {i["case"][-2:] for i in done.json["items"] if not i["where"]}
-    assert len(done.json["items"]) == 53 and without == {"00", "01", "02"}
+    items = sorted(done.json["items"], key=lambda i: abs(math.log(i["ratio"])))
+    assert len(items) == 53 and [bool(i["where"]) for i in items] == [False] * 3 + [True] * 50
     assert "where is told" not in compare(project, "-q", code=6).err
     done = compare(project, "--where", "--format", "json", code=6)
     assert "where is told" not in done.err and all(i["where"] for i in done.json["items"])
