@@ -767,13 +767,14 @@ def test_nothing_leaks(p):
         p.clear()
         gc.collect()
 
-    for _ in range(30):  # the interpreter's own free lists fill
+    def grown():
+        objects, blocks = len(gc.get_objects()), sys.getallocatedblocks()
         work()
-    objects, blocks = len(gc.get_objects()), sys.getallocatedblocks()
-    for _ in range(10):
-        work()
-    assert len(gc.get_objects()) - objects < 10
-    assert sys.getallocatedblocks() - blocks < 100, "of 500 of each kind"
+        return max(len(gc.get_objects()) - objects, sys.getallocatedblocks() - blocks)
+
+    # The interpreter's own free lists fill now and then; a leak is there every time.
+    assert min(grown() for _ in range(40)) < 10, "of 50 of each kind"
+
 
 
 def test_everything_is_let_go_of():
