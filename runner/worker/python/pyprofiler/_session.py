@@ -3,12 +3,12 @@
 The profilers are the built-in ones, in this process; see docs/sessions.md.
 """
 
+import _thread
 import atexit
 import functools
 import os
 import sys
 import types
-from _thread import allocate_lock
 
 from pyprofiler import _native
 from pyprofiler._config import DEFAULT_OUTPUT_DIR, ProfileConfig
@@ -383,7 +383,7 @@ def _decorate(function, config):
     # measured, on any thread, belongs to that. The list is looked at first because that
     # calls nothing, so that the session sees nothing; the lock tells threads apart that
     # come at once.
-    busy, lock = [], allocate_lock()
+    busy, lock = [], _thread.allocate_lock()
     kind = (
         _wrap_coroutine
         if iscoroutinefunction(function)
