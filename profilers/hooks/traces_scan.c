@@ -94,9 +94,14 @@ scan_find(const void *candidate, const void *key, Py_uhash_t hash,
     const void *entry = NULL;
     if (!scan_read(candidate, &table, sizeof table) || table.n_entries == 0 ||
         table.n_buckets < 2 || (table.n_buckets & (table.n_buckets - 1)) != 0 ||
-        table.n_entries > table.n_buckets ||
-        !scan_read(table.buckets + (hash & (table.n_buckets - 1)), &entry,
-                   sizeof entry)) {
+        table.n_entries > table.n_buckets) {
+        return false;
+    }
+    /* In integers: what is no table has any address in the place of its buckets. */
+    uintptr_t bucket = (uintptr_t)table.buckets +
+                       (hash & (table.n_buckets - 1)) * sizeof *table.buckets;
+    if (!scan_read((const void *)bucket, // NOLINT(performance-no-int-to-ptr)
+                   &entry, sizeof entry)) {
         return false;
     }
     for (int i = 0; entry != NULL && i < SCAN_CHAIN; i++) {
