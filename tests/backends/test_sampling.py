@@ -112,11 +112,11 @@ def sleeper():
 
 def test_processor_time_leaves_waiting_out():
     def body():
+        until = time.thread_time() + 0.08
         while time.thread_time() < until:
             spin(0.002)
             sleeper()
 
-    until = time.thread_time() + 0.08
     _, recording = profile("sampling", body, {"mode": "cpu"})
     found, n = cumulative(recording), taken(recording)
     assert n > 0
