@@ -271,7 +271,8 @@ def test_files():
     _, without = profile("sampling", body, {**FAST, "exclude-files": threading.__file__})
     _, only = profile("sampling", body, {**FAST, "include-files": threading.__file__})
     assert "run" not in rows(without) and cumulative(without)["in_thread"] > 0
-    assert set(rows(only)) == {"run"}
+    # a sample may have come while the thread was being made
+    assert "run" in rows(only) and set(rows(only)) <= {"run", "__init__", "_newname"}
     _, none = profile("sampling", body, {**FAST, "include-files": "/nowhere"})
     assert any("/nowhere" in note for note in none["notes"])
 
